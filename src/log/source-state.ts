@@ -1,0 +1,35 @@
+// What the journal remembers of each source, so that recovery needs nothing else (DESIGN §6, Recovery).
+import type { Lsn } from '../model/branded.ts';
+
+/** Strictly increasing for every source: the incarnation, the end of the commit record, changes of that transaction that are sealed. */
+export interface SourcePosition {
+  readonly incarnation: number;
+  readonly lsn: Lsn;
+  /** Row changes of the transaction that ends at `lsn`, counted from its start, that are sealed; `complete` says no more will come. */
+  readonly seq: number;
+  readonly complete: boolean;
+}
+
+/** The last sealed marker; every resume must first receive it again, identical (DESIGN §5, Resuming). */
+export interface SealedMarker {
+  readonly nonce: string;
+  /** Start of the marker transaction's commit record: the highest LSN that may be confirmed to the server. */
+  readonly commitLsn: Lsn;
+  readonly xid: number;
+}
+
+/** The state of one source after a sealed batch; it is stored in the batch's journal object as canonical JSON. */
+export interface SourceState {
+  /** `postgresql/<system identifier>/<database>`. */
+  readonly source: string;
+  readonly position: SourcePosition;
+  readonly marker?: SealedMarker;
+  /** Digest of the sealed `relation` entry by table OID. */
+  readonly relations: Readonly<Record<string, string>>;
+  /** Policy-set digest in force by table OID. */
+  readonly policies: Readonly<Record<string, string>>;
+  readonly environment?: string;
+  /** The audited tables and operations in force at the position, as the capture wrote them. */
+  readonly configuration: unknown;
+  readonly counters: { readonly changes: number; readonly attributed: number; readonly gaps: number };
+}

@@ -1,0 +1,48 @@
+// Schema of AuditPolicy: which changes are recorded, and where (DESIGN §3).
+import { Type } from 'typebox';
+import { entryName, integer, list, mapList, oneOf, sqlName } from './build.ts';
+import { conditions, names, objectRef, observedGeneration } from './common.ts';
+
+const auditedTables = Type.Object(
+  {
+    name: entryName('Name of the entry.'),
+    schema: sqlName('Schema of the tables.'),
+    tables: names('Tables that are audited.', 256),
+    operations: Type.Optional(
+      list(oneOf(['Insert', 'Update', 'Delete', 'Truncate'], 'An operation.'), 'Operations that are recorded; all when left out.', 4),
+    ),
+  },
+  { description: 'Some tables, and what is recorded of them.' },
+);
+
+export const auditPolicySpec = Type.Object(
+  {
+    databaseRef: objectRef('DatabaseConnection'),
+    logRef: objectRef('AuditLog'),
+    tables: mapList(auditedTables, 'name', { description: 'What is recorded.', maxItems: 64 }),
+    baseline: Type.Optional(oneOf(['None'], 'Whether the rows that exist when auditing begins are recorded. None: they are not.')),
+    schemaChanges: Type.Optional(oneOf(['Ignore'], 'Whether changes of the schema are recorded. Ignore: they are not.')),
+    context: Type.Optional(oneOf(['Statement'], 'How the actor is captured. Statement: with every statement.')),
+    replicaIdentity: Type.Optional(
+      oneOf(['Full', 'Keep'], 'Full gives complete before-images; Keep leaves the tables as they are. Full when left out.'),
+    ),
+    deletionPolicy: Type.Optional(
+      oneOf(['Retain', 'Remove'], 'What deleting this object does with triggers, publication and slot. Retain when left out.'),
+    ),
+  },
+  { description: 'Which changes are recorded, and where.' },
+);
+
+export const auditPolicyStatus = Type.Object(
+  {
+    observedGeneration,
+    slot: Type.Optional(Type.String({ description: 'Name of the replication slot.', maxLength: 63 })),
+    lagBytes: Type.Optional(integer('WAL between the server and what is sealed.', 0, Number.MAX_SAFE_INTEGER)),
+    lagSeconds: Type.Optional(integer('Age of the oldest change that is not sealed yet, as far as known.', 0, Number.MAX_SAFE_INTEGER)),
+    lastPosition: Type.Optional(Type.String({ description: 'Last sealed position, as incarnation:LSN:seq.', maxLength: 64 })),
+    attributedPercent: Type.Optional(integer('Share of the row changes since the start whose actor is known.', 0, 100)),
+    gaps: Type.Optional(integer('How many gaps were sealed.', 0, Number.MAX_SAFE_INTEGER)),
+    conditions,
+  },
+  { description: 'What was observed.' },
+);

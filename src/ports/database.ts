@@ -1,0 +1,42 @@
+// A connected database: facts about it, its policies, its audit stream. One file an engine implements each half.
+import type { AuditDatabase } from './audit-database.ts';
+import type { PolicyDatabase } from './policy-database.ts';
+
+export type Capability = 'LogicalDecoding' | 'EventTriggers' | 'BypassRLS' | 'CreateRole' | 'Superuser';
+
+export interface ServerFacts {
+  /** As people write it: `18.4`. */
+  readonly version: string;
+  /** As the server counts it: 180004. */
+  readonly versionNumber: number;
+  readonly systemIdentifier: string;
+  readonly database: string;
+  /** The role we are logged in as. */
+  readonly user: string;
+  readonly capabilities: readonly Capability[];
+}
+
+export interface Database {
+  readonly facts: ServerFacts;
+  readonly policies: PolicyDatabase;
+  readonly audit: AuditDatabase;
+  /** Rejects when the session that holds the advisory lock is lost; nothing may be applied after that. */
+  readonly lost: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** Everything needed to get in; made from a DatabaseConnection and its Secret. Holds a password: never log it. */
+export interface ConnectionTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password?: string;
+  readonly tls: { readonly mode: 'verify-full' | 'verify-ca' | 'require' | 'disable'; readonly ca?: string };
+  /** The setting that holds the claims JSON. */
+  readonly claimsSetting: string;
+}
+
+export interface DatabaseEngine {
+  connect(target: ConnectionTarget, signal: AbortSignal): Promise<Database>;
+}

