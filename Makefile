@@ -1,0 +1,38 @@
+# The commands of a checkout; `make quickstart` and `make test` are all a newcomer needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export NPM_CONFIG_FUND := false
+
+.PHONY: help install quickstart check crds test build clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+install: node_modules/.rowseal-installed ## Install the pinned dependencies, Node.js 24 among them
+
+node_modules/.rowseal-installed: package.json package-lock.json
+	@scripts/install
+	@touch $@
+
+quickstart: install ## Two tenants, enforced rows, a sealed and verified log, in a minute; KEEP=1 keeps it running
+	@exec node scripts/quickstart.ts
+
+check: install ## Types, lint, architecture, generated files, unused code
+	npm run --silent check:types
+	npm run --silent check:lint
+	npm run --silent check:architecture
+	npm run --silent crds -- --check
+	npm run --silent check:unused
+
+crds: install ## Generate crds/ from the schemas in src/model
+	npm run --silent crds
+
+test: install ## Everything, on real parts: PostgreSQL, Kubernetes API server, S3 with Object Lock
+	@scripts/test
+
+build: install ## Compile to dist/ for shipping
+	npm run --silent build
+
+clean: ## Remove what the targets made, not the caches of built servers
+	rm -rf dist node_modules .rowseal
