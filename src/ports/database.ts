@@ -1,5 +1,7 @@
 // A connected database: facts about it, its policies, its audit stream. One file an engine implements each half.
+import type { DatabaseConnectionSpec } from '../model/kinds.ts';
 import type { AuditDatabase } from './audit-database.ts';
+import type { Secret } from './cluster.ts';
 import type { PolicyDatabase } from './policy-database.ts';
 
 export type Capability = 'LogicalDecoding' | 'EventTriggers' | 'BypassRLS' | 'CreateRole' | 'Superuser';
@@ -35,8 +37,22 @@ export interface ConnectionTarget {
   readonly tls: { readonly mode: 'verify-full' | 'verify-ca' | 'require' | 'disable'; readonly ca?: string };
   /** The setting that holds the claims JSON. */
   readonly claimsSetting: string;
+  readonly connectTimeoutMs?: number;
+  /** `rowseal` when left out. */
+  readonly applicationName?: string;
+}
+
+export interface TargetSource {
+  readonly spec: DatabaseConnectionSpec;
+  readonly secret: Secret;
+  /** For messages: `Secret shop/shop-admin`. */
+  readonly secretName: string;
+  /** PEM of the authority that spec.connection.tls.caSecretRef names. */
+  readonly ca?: string;
 }
 
 export interface DatabaseEngine {
+  /** Where and how to connect; throws BadSecret naming what is missing or not allowed, never a value. */
+  target(source: TargetSource): ConnectionTarget;
   connect(target: ConnectionTarget, signal: AbortSignal): Promise<Database>;
 }
