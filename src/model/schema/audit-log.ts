@@ -3,6 +3,8 @@ import { Type } from 'typebox';
 import { byteSize, duration, integer, oneOf, rules, text } from './build.ts';
 import { conditions, logGrants, observedGeneration, secretRef } from './common.ts';
 
+type S3Shape = { bucket: string; prefix?: string; objectLock: string };
+
 const s3 = Type.Object(
   {
     endpoint: Type.Optional(text('URL of an S3-compatible server; AWS when left out.', 512, { pattern: '^https?://.+$' })),
@@ -19,15 +21,27 @@ const s3 = Type.Object(
       {
         rule: "self.bucket == oldSelf.bucket && has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)",
         message: 'the place of a log (bucket and prefix) is immutable',
+        keeps: (self: S3Shape, oldSelf: S3Shape) => self.bucket === oldSelf.bucket && self.prefix === oldSelf.prefix,
       },
-      { rule: "oldSelf.objectLock == 'Governance' || self.objectLock == 'Compliance'", message: 'objectLock cannot be weakened' },
+      {
+        rule: "oldSelf.objectLock == 'Governance' || self.objectLock == 'Compliance'",
+        message: 'objectLock cannot be weakened',
+        keeps: (self: S3Shape, oldSelf: S3Shape) => oldSelf.objectLock === 'Governance' || self.objectLock === 'Compliance',
+      },
     ),
   },
 );
 
 const filesystem = Type.Object(
   { path: text('Folder of the log, on a PersistentVolume or a laptop.', 1024) },
-  { description: 'A folder.', ...rules({ rule: 'self.path == oldSelf.path', message: 'the place of a log (path) is immutable' }) },
+  {
+    description: 'A folder.',
+    ...rules({
+      rule: 'self.path == oldSelf.path',
+      message: 'the place of a log (path) is immutable',
+      keeps: (self: { path: string }, oldSelf: { path: string }) => self.path === oldSelf.path,
+    }),
+  },
 );
 
 type StorageShape = { s3?: unknown; filesystem?: unknown };
@@ -42,7 +56,11 @@ const storage = Type.Object(
         message: 'storage has exactly one of s3 and filesystem',
         holds: (self: StorageShape) => (self.s3 !== undefined) !== (self.filesystem !== undefined),
       },
-      { rule: 'has(self.s3) == has(oldSelf.s3)', message: 'the kind of storage is immutable' },
+      {
+        rule: 'has(self.s3) == has(oldSelf.s3)',
+        message: 'the kind of storage is immutable',
+        keeps: (self: StorageShape, oldSelf: StorageShape) => (self.s3 === undefined) === (oldSelf.s3 === undefined),
+      },
     ),
   },
 );
@@ -72,15 +90,27 @@ const retention = Type.Object(
   { description: 'How long objects are locked.' },
 );
 
+type RetentionHolder = { retention?: RetentionShape };
+
+const days = (self: RetentionHolder) => self.retention?.days ?? defaultRetention.days;
+const uncoveredDays = (self: RetentionHolder) => self.retention?.uncoveredDays ?? defaultRetention.uncoveredDays;
+
 /** Ruled from the parent: a rule on an optional field could be passed by removing and adding it again. */
 const retentionRules = [
-  { rule: `${celDays('self')} >= ${celDays('oldSelf')}`, message: 'retention.days can only grow' },
-  { rule: `${celUncoveredDays('self')} >= ${celUncoveredDays('oldSelf')}`, message: 'retention.uncoveredDays can only grow' },
+  {
+    rule: `${celDays('self')} >= ${celDays('oldSelf')}`,
+    message: 'retention.days can only grow',
+    keeps: (self: RetentionHolder, oldSelf: RetentionHolder) => days(self) >= days(oldSelf),
+  },
+  {
+    rule: `${celUncoveredDays('self')} >= ${celUncoveredDays('oldSelf')}`,
+    message: 'retention.uncoveredDays can only grow',
+    keeps: (self: RetentionHolder, oldSelf: RetentionHolder) => uncoveredDays(self) >= uncoveredDays(oldSelf),
+  },
   {
     rule: `${celUncoveredDays('self')} <= ${celDays('self')}`,
     message: `retention.uncoveredDays (${defaultRetention.uncoveredDays} when left out) is at most retention.days`,
-    holds: (self: { retention?: RetentionShape }) =>
-      (self.retention?.uncoveredDays ?? defaultRetention.uncoveredDays) <= (self.retention?.days ?? defaultRetention.days),
+    holds: (self: RetentionHolder) => uncoveredDays(self) <= days(self),
   },
 ] as const;
 
@@ -119,7 +149,14 @@ export const auditLogSpec = Type.Object(
   },
   {
     description: 'A write-once log.',
-    ...rules({ rule: 'self.origin == oldSelf.origin', message: 'origin is immutable: it is the name under which the log was signed' }, ...retentionRules),
+    ...rules(
+      {
+        rule: 'self.origin == oldSelf.origin',
+        message: 'origin is immutable: it is the name under which the log was signed',
+        keeps: (self: { origin: string }, oldSelf: { origin: string }) => self.origin === oldSelf.origin,
+      },
+      ...retentionRules,
+    ),
   },
 );
 

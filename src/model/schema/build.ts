@@ -7,8 +7,10 @@ export interface ValidationRule {
   readonly rule: string;
   /** The sentence a person reads when the rule refuses an object. */
   readonly message: string;
-  /** The same rule for standalone mode; absent only for transition rules, which need `oldSelf`. */
+  /** The same rule for standalone mode. */
   readonly holds?: (self: never) => boolean;
+  /** The same for a transition rule, which looks at what was there before. Each rule has exactly one of the two. */
+  readonly keeps?: (self: never, oldSelf: never) => boolean;
 }
 
 /** String values out of a closed set. */

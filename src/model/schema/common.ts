@@ -12,6 +12,8 @@ export const secretKeyRef = Type.Object(
   { description: 'One key of a Secret in the same namespace.' },
 );
 
+type Reference = { name: string; namespace?: string };
+
 /** A required, immutable reference to another Rowseal object; its parent carries the immutability rule. */
 export function objectRef(kind: string) {
   return Type.Object(
@@ -21,7 +23,11 @@ export function objectRef(kind: string) {
     },
     {
       description: `The ${kind} this object belongs to. It cannot be changed afterwards.`,
-      ...rules({ rule: 'self == oldSelf', message: `the reference to the ${kind} is immutable; delete and recreate the object instead` }),
+      ...rules({
+        rule: 'self == oldSelf',
+        message: `the reference to the ${kind} is immutable; delete and recreate the object instead`,
+        keeps: (self: Reference, oldSelf: Reference) => self.name === oldSelf.name && self.namespace === oldSelf.namespace,
+      }),
     },
   );
 }

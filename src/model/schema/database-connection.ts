@@ -65,7 +65,11 @@ export const databaseConnectionSpec = Type.Object(
   },
   {
     description: 'Where a database is, how to get in, and who may ask for what.',
-    ...rules({ rule: 'self.engine == oldSelf.engine', message: 'engine is immutable' }),
+    ...rules({
+      rule: 'self.engine == oldSelf.engine',
+      message: 'engine is immutable',
+      keeps: (self: { engine: string }, oldSelf: { engine: string }) => self.engine === oldSelf.engine,
+    }),
   },
 );
 
