@@ -1,0 +1,37 @@
+// Desired state after an engine compiled its predicates: expressions are the engine's own text from here on.
+import type { Command, PolicyMode, RowSecurity } from './desired.ts';
+import type { TableName } from './table-name.ts';
+
+/** A membership lookup that must read past the policies of the table it reads. Its name is a digest of its definition. */
+export interface CompiledFunction {
+  readonly schema: string;
+  readonly name: string;
+  /** `CREATE FUNCTION …`, whole. */
+  readonly definition: string;
+  /** Roles that may execute it: those of the policy that calls it. */
+  readonly roles: readonly string[];
+}
+
+export interface CompiledPolicy {
+  readonly name: string;
+  readonly rule: string;
+  readonly as: PolicyMode;
+  readonly command: Command;
+  readonly roles: readonly string[];
+  readonly using?: string;
+  readonly check?: string;
+  readonly functions: readonly CompiledFunction[];
+  /** SHA-256, hex, of everything above but the name of the rule. */
+  readonly definition: string;
+}
+
+export interface CompiledTable {
+  readonly table: TableName;
+  readonly rowSecurity: RowSecurity;
+  readonly policies: readonly CompiledPolicy[];
+}
+
+export interface CompiledState {
+  readonly owner: string;
+  readonly tables: readonly CompiledTable[];
+}

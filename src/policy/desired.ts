@@ -1,0 +1,118 @@
+// Desired state: what one RowPolicy wants of its tables, before any engine has compiled it.
+import { describeObject, type ObjectKey, type RowPolicySpec } from '../model/kinds.ts';
+import { RowsealError } from '../model/errors.ts';
+import { policyName } from './policy-name.ts';
+import { parsePredicate, type Predicate, termsOf } from './predicate.ts';
+import { describeTable, sameTable, type TableName } from './table-name.ts';
+
+export type Command = 'All' | 'Select' | 'Insert' | 'Update' | 'Delete';
+export type PolicyMode = 'Permissive' | 'Restrictive';
+export type RowSecurity = 'Forced' | 'Enabled';
+
+/** The one role name that is no role: everybody. */
+export const everyRole = 'PUBLIC';
+
+export interface DesiredPolicy {
+  readonly name: string;
+  /** Name of the rule it comes from. */
+  readonly rule: string;
+  readonly as: PolicyMode;
+  readonly command: Command;
+  /** Sorted; `PUBLIC` stands alone. */
+  readonly roles: readonly string[];
+  readonly using?: Predicate;
+  readonly check?: Predicate;
+}
+
+export interface DesiredTable {
+  readonly table: TableName;
+  readonly rowSecurity: RowSecurity;
+  readonly policies: readonly DesiredPolicy[];
+}
+
+export interface Desired {
+  /** `namespace/name` of the RowPolicy. */
+  readonly owner: string;
+  readonly tables: readonly DesiredTable[];
+  /** Every table that some RowPolicy of this database governs: reading one inside a policy needs a helper function. */
+  readonly governed: readonly TableName[];
+}
+
+/** What other RowPolicies of the same database want; flags of a table are the strictest of all. */
+export interface Neighbours {
+  readonly governed: readonly TableName[];
+  readonly forced: readonly TableName[];
+}
+
+export function ownerOf(key: ObjectKey): string {
+  return `${key.namespace}/${key.name}`;
+}
+
+export function targetTables(spec: RowPolicySpec): readonly TableName[] {
+  return spec.target.tables.map((table) => ({ schema: spec.target.schema, table }));
+}
+
+/** The desired state of a RowPolicy. Throws BadPredicate naming the rule. */
+export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Neighbours): Desired {
+  const policies = spec.rules.flatMap((rule) => policiesOf(key, rule, spec.target.schema));
+  const targets = targetTables(spec);
+  return {
+    owner: ownerOf(key),
+    governed: [...targets, ...neighbours.governed.filter((name) => !targets.some((target) => sameTable(target, name)))],
+    tables: targets.map((table) => ({
+      table,
+      rowSecurity: neighbours.forced.some((name) => sameTable(name, table)) ? 'Forced' : (spec.rowSecurity ?? 'Forced'),
+      policies,
+    })),
+  };
+}
+
+/** Tables that membership terms read. */
+export function membershipTables(desired: Desired): readonly TableName[] {
+  const tables = new Map<string, TableName>();
+  for (const policy of desired.tables.flatMap((table) => table.policies)) {
+    for (const term of [...termsOf(policy.using), ...termsOf(policy.check)]) {
+      if (term.kind === 'member') tables.set(describeTable(term.table), term.table);
+    }
+  }
+  return [...tables.values()];
+}
+
+export function rolesOf(desired: Desired): readonly string[] {
+  const roles = desired.tables.flatMap((table) => table.policies).flatMap((policy) => policy.roles);
+  return [...new Set(roles)].filter((role) => role !== everyRole).sort();
+}
+
+type Rule = RowPolicySpec['rules'][number];
+
+function policiesOf(key: ObjectKey, rule: Rule, schema: string): readonly DesiredPolicy[] {
+  const parse = (side: 'using' | 'check'): Predicate | undefined => {
+    const spec = rule[side];
+    if (spec === undefined) return undefined;
+    try {
+      return parsePredicate(spec, schema);
+    } catch (error) {
+      if (!(error instanceof RowsealError)) throw error;
+      throw new RowsealError(error.code, `${side} of rule ${rule.name}: ${error.message}`, {
+        object: describeObject('RowPolicy', key),
+        ...(error.next === undefined ? {} : { next: error.next }),
+      });
+    }
+  };
+  const sides = { using: parse('using'), check: parse('check') };
+  return rule.commands.map((command) => ({
+    name: policyName(key, rule.name, rule.commands.length > 1 ? command : undefined),
+    rule: rule.name,
+    as: rule.as ?? 'Permissive',
+    command,
+    roles: rule.roles.includes(everyRole) ? [everyRole] : [...new Set(rule.roles)].sort(),
+    ...sidesFor(command, sides),
+  }));
+}
+
+/** PostgreSQL itself reuses USING where an UPDATE or ALL policy has no check; only INSERT needs it spelled out. */
+function sidesFor(command: Command, { using, check }: { using: Predicate | undefined; check: Predicate | undefined }) {
+  const written = command === 'Insert' ? (check ?? using) : command === 'All' || command === 'Update' ? check : undefined;
+  const read = command === 'Insert' ? undefined : using;
+  return { ...(read === undefined ? {} : { using: read }), ...(written === undefined ? {} : { check: written }) };
+}

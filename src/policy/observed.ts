@@ -1,0 +1,78 @@
+// Observed state: what the catalog says about the tables, as far as policies need it.
+import type { Command, PolicyMode } from './desired.ts';
+import type { PolicyMarker } from './marker.ts';
+import type { TableName } from './table-name.ts';
+
+export interface ObservedColumn {
+  readonly name: string;
+  /** The base type under any domain, without modifier: what claims and literals are cast to. */
+  readonly baseType: { readonly schema: string; readonly name: string };
+  /** The type as declared, modifier included, in SQL: `character varying(4)`. */
+  readonly declaredType: string;
+  /** Where the type's own comparison operators live; `pg_catalog` for everything built in, `public` for citext. */
+  readonly operatorSchema: string;
+  /** False for types whose input may raise an error that `pg_input_is_valid` can't catch. */
+  readonly softInput: boolean;
+}
+
+/** What we recorded when we applied; a policy's comment could be doctored together with its expression. */
+export interface PolicyRecord {
+  readonly owner: string;
+  readonly rule: string;
+  readonly definition: string;
+  readonly deparsed: string;
+}
+
+export interface ObservedPolicy {
+  readonly name: string;
+  readonly as: PolicyMode;
+  readonly command: Command;
+  /** Sorted; `PUBLIC` stands alone. */
+  readonly roles: readonly string[];
+  /** As PostgreSQL deparses it under `search_path = pg_catalog`. */
+  readonly using?: string;
+  readonly check?: string;
+  /** SHA-256, hex, over both expressions and the definitions of the helper functions they call. */
+  readonly deparsed: string;
+  readonly marker?: PolicyMarker;
+  readonly record?: PolicyRecord;
+}
+
+export interface ObservedTable {
+  readonly table: TableName;
+  readonly oid: number;
+  /** `r` table, `p` partitioned table, else something that can't carry policies. */
+  readonly relationKind: string;
+  readonly owner: string;
+  /** Whether our role has the owner's rights. */
+  readonly owned: boolean;
+  readonly rowSecurity: boolean;
+  readonly forced: boolean;
+  readonly columns: readonly ObservedColumn[];
+  /** By name. */
+  readonly policies: readonly ObservedPolicy[];
+  /** Flags before anybody's first apply; present once the table is governed. */
+  readonly before?: { readonly rowSecurity: boolean; readonly forced: boolean };
+  /** SHA-256, hex, of policies, flags and owner: what `rowseal.policy_digest` returns. */
+  readonly digest: string;
+}
+
+export interface ObservedRole {
+  readonly name: string;
+  readonly superuser: boolean;
+  readonly bypassesRowSecurity: boolean;
+}
+
+export interface Observation {
+  readonly versionNumber: number;
+  /** Whether our own role may read a table whatever its policies say. */
+  readonly bypassesRowSecurity: boolean;
+  /** The tables asked for that exist, and those where policies of the owner asked for are recorded; by name. */
+  readonly tables: readonly ObservedTable[];
+  /** The roles asked for that exist, by name. */
+  readonly roles: readonly ObservedRole[];
+}
+
+export function observedOwner(policy: ObservedPolicy): string | undefined {
+  return policy.record?.owner ?? policy.marker?.owner;
+}

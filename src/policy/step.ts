@@ -1,0 +1,42 @@
+// The values of a plan: ordered steps, each one statement with its reason.
+import type { CompiledFunction, CompiledPolicy } from './compiled.ts';
+import type { TableName } from './table-name.ts';
+
+export type Operation =
+  | { readonly kind: 'CreateFunction'; readonly function: CompiledFunction }
+  | { readonly kind: 'EnableRowSecurity'; readonly table: TableName }
+  | { readonly kind: 'ForceRowSecurity'; readonly table: TableName }
+  | { readonly kind: 'NoForceRowSecurity'; readonly table: TableName }
+  | { readonly kind: 'DisableRowSecurity'; readonly table: TableName }
+  | { readonly kind: 'CreatePolicy'; readonly table: TableName; readonly policy: CompiledPolicy }
+  | { readonly kind: 'AlterPolicy'; readonly table: TableName; readonly policy: CompiledPolicy }
+  | { readonly kind: 'DropPolicy'; readonly table: TableName; readonly name: string };
+
+export interface Step {
+  readonly operation: Operation;
+  /** One sentence. */
+  readonly why: string;
+  /** True unless it is proven that no role can see or write a row afterwards that it could not before. */
+  readonly widening: boolean;
+}
+
+export interface PlannedTable {
+  readonly table: TableName;
+  readonly oid: number;
+  /** Flags before this plan; recorded when the table is governed for the first time. */
+  readonly before: { readonly rowSecurity: boolean; readonly forced: boolean };
+  /** Digest of the table as it was observed: what the applying transaction must find again under its lock. */
+  readonly observed: string;
+}
+
+export interface Plan {
+  readonly owner: string;
+  /** In the order in which they must be done, in one transaction. */
+  readonly steps: readonly Step[];
+  /** The tables that the steps touch. */
+  readonly tables: readonly PlannedTable[];
+  /** True when nothing of the owner is left to be governed afterwards: the records go, too. */
+  readonly leaving: boolean;
+  /** SHA-256, hex, of owner, steps and tables. */
+  readonly digest: string;
+}

@@ -1,0 +1,67 @@
+// The policy half of a database: observe, compile, apply, and the checks that never run on the operator's session.
+import type { RowPolicySpec } from '../model/kinds.ts';
+import type { CompiledState } from '../policy/compiled.ts';
+import type { Desired } from '../policy/desired.ts';
+import type { Observation } from '../policy/observed.ts';
+import type { Plan, Step } from '../policy/step.ts';
+import type { TableName } from '../policy/table-name.ts';
+
+export interface ObservationRequest {
+  /** `namespace/name`: tables where its policies are recorded are observed, too. */
+  readonly owner: string;
+  readonly tables: readonly TableName[];
+  readonly roles: readonly string[];
+}
+
+export interface RenderedStep {
+  readonly sql: string;
+  readonly why: string;
+  readonly widening: boolean;
+}
+
+/** Stale: somebody changed a table after it was observed; nothing was done, observe and plan again. */
+export type ApplyOutcome = 'Applied' | 'Stale';
+
+/** What needs the catalog, and the one session that applies. */
+export interface PolicyStore {
+  /** Idempotently installs our schema, functions and, where allowed, the event trigger that reports drift. */
+  install(signal: AbortSignal): Promise<void>;
+  /** Reads the catalog in one round trip; works where nothing of ours is installed. */
+  observe(request: ObservationRequest, signal: AbortSignal): Promise<Observation>;
+  /** Predicates to SQL. Throws DatabaseObjectMissing (table, role, column) and BadPredicate; touches nothing. */
+  compile(desired: Desired, observation: Observation): CompiledState;
+  render(steps: readonly Step[]): readonly RenderedStep[];
+  /** All steps in one transaction, or nothing. Throws WaitingForLock, DatabasePrivilege, DatabaseConflict, DatabaseStatement. */
+  apply(plan: Plan, signal: AbortSignal): Promise<ApplyOutcome>;
+  /** Calls back soon after anybody else changed policies or tables, until the signal is aborted. Polling is the caller's. */
+  onDrift(listener: () => void, signal: AbortSignal): Promise<void>;
+}
+
+export type PolicyTest = NonNullable<RowPolicySpec['tests']>[number];
+
+export interface TestOutcome {
+  readonly name: string;
+  readonly passed: boolean;
+  /** Why not; never holds row contents. */
+  readonly message?: string;
+}
+
+export interface TestRequest {
+  readonly tests: readonly PolicyTest[];
+  /** The schema that unqualified table names of the tests mean. */
+  readonly schema: string;
+  readonly desired: Desired;
+  readonly observation: Observation;
+}
+
+/** What evaluates the user's own expressions: only ever on the probe connection (DESIGN §3). */
+export interface PolicyChecks {
+  /** Refuses SQL that is not one harmless expression: BadPredicate naming the construct. Evaluates nothing. */
+  checkSql(text: string, signal: AbortSignal): Promise<void>;
+  /** Tests with a fixture, on empty copies in a scratch schema; before the apply, rolled back. */
+  runFixtureTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
+  /** Tests without a fixture, read-only on the real tables; after the apply. */
+  runLiveTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
+}
+
+export type PolicyDatabase = PolicyStore & PolicyChecks;
