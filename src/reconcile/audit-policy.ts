@@ -1,0 +1,190 @@
+// Reconciles AuditPolicy: all policies of one database and one log → the settings of one capture → status of each.
+import { describeError, RowsealError } from '../model/errors.ts';
+import { type AuditPolicyStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import type { AuditKeeper } from '../ports/audit-runtime.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { Database } from '../ports/database.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { LogWriter } from '../ports/log-writer.ts';
+import type { AuditGroups } from './audit-groups.ts';
+import { auditSettings } from './audit-settings.ts';
+import type { ConnectedDatabases } from './connected-databases.ts';
+import { mayAudit, mayWriteLog } from './grants.ts';
+import type { OpenLogs } from './open-logs.ts';
+import { type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
+import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
+
+export interface AuditPolicyOptions {
+  readonly cluster: Cluster;
+  readonly databases: ConnectedDatabases;
+  readonly logs: OpenLogs;
+  readonly groups: AuditGroups;
+  readonly keeper: AuditKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+type Policy = Resource<'AuditPolicy'>;
+
+const refreshMs = 5_000;
+const retryMs = 5_000;
+export const abandonAnnotation = 'rowseal.dev/abandon';
+
+export function createAuditPolicyReconciler(options: AuditPolicyOptions): Reconciler {
+  /** Which group a policy was last part of, so that its end reaches the group when the object is gone. */
+  const groupOf = new Map<string, { readonly group: string; readonly databaseKey: ObjectKey; readonly logKey: ObjectKey }>();
+  return {
+    kind: 'AuditPolicy',
+    reconcile: async (key, signal) => {
+      const id = `${key.namespace}/${key.name}`;
+      const policy = options.cluster.get('AuditPolicy', key);
+      if (policy === undefined) {
+        const last = groupOf.get(id);
+        groupOf.delete(id);
+        if (last !== undefined) await follow(last, { options, signal });
+        return {};
+      }
+      const membership = membershipOf(policy);
+      groupOf.set(id, membership);
+      if (policy.metadata.deletionTimestamp !== undefined) return remove(policy, { options, signal });
+      await options.cluster.setFinalizer(policy, policy.spec.deletionPolicy === 'Remove', signal);
+      return audit(policy, { options, signal });
+    },
+  };
+}
+
+interface Context {
+  readonly options: AuditPolicyOptions;
+  readonly signal: AbortSignal;
+}
+
+function membershipOf(policy: Policy): { group: string; databaseKey: ObjectKey; logKey: ObjectKey } {
+  const databaseKey = resolveRef(policy.spec.databaseRef, policy.metadata);
+  const logKey = resolveRef(policy.spec.logRef, policy.metadata);
+  return { group: `${databaseKey.namespace}/${databaseKey.name} → ${logKey.namespace}/${logKey.name}`, databaseKey, logKey };
+}
+
+/** The living policies of one group. */
+function membersOf(group: string, cluster: Cluster): readonly Policy[] {
+  return cluster.list('AuditPolicy').filter((policy) => policy.metadata.deletionTimestamp === undefined && membershipOf(policy).group === group);
+}
+
+async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome> {
+  const { options, signal } = context;
+  const { group } = membershipOf(policy);
+  try {
+    const parts = partsOf(policy, options);
+    await refuseUngranted(policy, context);
+    const settings = auditSettings(await grantedMembers(group, context));
+    const running = await options.groups.ensure(group, { ...parts, settings }, signal);
+    const status = await running.status(signal);
+    await options.cluster.updateStatus(policy, readyStatus(policy, status, options.clock), signal);
+    return { requeueAfterMs: refreshMs };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const readiness = readinessOfError(error);
+    await options.cluster.updateStatus(policy, failureStatus(policy, readiness, options.clock), signal);
+    options.cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
+    return { requeueAfterMs: retryMs };
+  }
+}
+
+/** A policy that may not audit must not widen, or break, what the others of its group declare. */
+async function grantedMembers(group: string, context: Context): Promise<readonly Policy[]> {
+  const granted: Policy[] = [];
+  for (const member of membersOf(group, context.options.cluster)) {
+    try {
+      await refuseUngranted(member, context);
+      granted.push(member);
+    } catch (error) {
+      if (!(error instanceof RowsealError && error.code === 'NotGranted')) throw error;
+    }
+  }
+  return granted;
+}
+
+/** Both sides must grant it: the database its tables, the log its space. */
+async function refuseUngranted(policy: Policy, { options, signal }: Context): Promise<void> {
+  const { databaseKey, logKey } = membershipOf(policy);
+  const connection = options.cluster.get('DatabaseConnection', databaseKey);
+  const log = options.cluster.get('AuditLog', logKey);
+  const labels = await options.cluster.namespaceLabels(policy.metadata.namespace, signal);
+  const requester = { namespace: policy.metadata.namespace, labels };
+  const refusal = (connection && mayAudit(connection, requester, policy.spec.tables)) ?? (log && mayWriteLog(log, requester));
+  if (refusal === undefined) return;
+  throw new RowsealError('NotGranted', refusal, {
+    object: describeObject('AuditPolicy', policy.metadata),
+    next: 'ask the owner of the DatabaseConnection or AuditLog for a grant',
+  });
+}
+
+function partsOf(policy: Policy, { cluster, databases, logs }: AuditPolicyOptions): { database: Database; log: LogWriter } {
+  const { databaseKey, logKey } = membershipOf(policy);
+  const database = databases.get(databaseKey);
+  if (database === undefined) throw notReady(policy, describeObject('DatabaseConnection', databaseKey), cluster.get('DatabaseConnection', databaseKey));
+  const log = logs.get(logKey);
+  if (log === undefined) throw notReady(policy, describeObject('AuditLog', logKey), cluster.get('AuditLog', logKey));
+  return { database, log };
+}
+
+function notReady(policy: Policy, name: string, target: Resource | undefined): RowsealError {
+  const missing = target === undefined;
+  return new RowsealError('BadReference', missing ? `${name} does not exist` : `${name} is not ready`, {
+    object: describeObject('AuditPolicy', policy.metadata),
+    next: missing ? 'create it, or correct the reference' : 'see its conditions',
+    retryable: true,
+  });
+}
+
+/** After a policy went: the capture follows what is left, or stops. */
+async function follow(last: { group: string; databaseKey: ObjectKey; logKey: ObjectKey }, { options, signal }: Context): Promise<void> {
+  const members = await grantedMembers(last.group, { options, signal });
+  const database = options.databases.get(last.databaseKey);
+  const log = options.logs.get(last.logKey);
+  if (members.length === 0 || database === undefined || log === undefined) await options.groups.stop(last.group);
+  else await options.groups.ensure(last.group, { database, log, settings: auditSettings(members) }, signal);
+}
+
+async function remove(policy: Policy, context: Context): Promise<ReconcileOutcome> {
+  const { options, signal } = context;
+  const membership = membershipOf(policy);
+  const last = membersOf(membership.group, options.cluster).length === 0;
+  const abandoned = policy.metadata.annotations[abandonAnnotation] !== undefined;
+  if (policy.spec.deletionPolicy !== 'Remove' || abandoned || !last) {
+    await follow(membership, context);
+    await options.cluster.setFinalizer(policy, false, signal);
+    return {};
+  }
+  try {
+    await options.groups.remove(membership.group, partsOf(policy, options), signal);
+    await options.cluster.setFinalizer(policy, false, signal);
+    return {};
+  } catch (error) {
+    const readiness: Readiness = {
+      state: 'reconciling',
+      reason: 'RemovalWaits',
+      message: `triggers, publication and slot are not removed yet: ${describeError(error)}; annotate ${abandonAnnotation} to let the object go without it`,
+    };
+    await options.cluster.updateStatus(policy, failureStatus(policy, readiness, options.clock), signal);
+    return { requeueAfterMs: retryMs };
+  }
+}
+
+function failureStatus(policy: Policy, readiness: Readiness, clock: Clock): AuditPolicyStatus {
+  return { ...policy.status, observedGeneration: policy.metadata.generation, conditions: readinessConditions(policy, readiness, { now: clock.now() }) };
+}
+
+function readyStatus(policy: Policy, status: Omit<AuditPolicyStatus, 'conditions' | 'observedGeneration'>, clock: Clock): AuditPolicyStatus {
+  const gaps = status.gaps ?? 0;
+  const readiness: Readiness = {
+    state: 'ready',
+    reason: 'Capturing',
+    message: gaps === 0 ? 'changes are captured and sealed' : `changes are captured and sealed; ${gaps} gaps were sealed, see \`rowseal log\``,
+  };
+  return {
+    ...status,
+    observedGeneration: policy.metadata.generation,
+    conditions: readinessConditions(policy, readiness, { now: clock.now() }),
+  };
+}

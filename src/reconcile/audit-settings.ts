@@ -1,0 +1,26 @@
+// What the AuditPolicies of one database and one log declare together.
+import type { Resource } from '../model/kinds.ts';
+import type { AuditedTable, AuditSettings } from '../ports/audit-runtime.ts';
+
+const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];
+
+/** The union, in a stable order, so that equal declarations give equal settings. Full wins over Keep. */
+export function auditSettings(policies: readonly Resource<'AuditPolicy'>[]): AuditSettings {
+  const tables = new Map<string, { schema: string; table: string; operations: Set<string> }>();
+  for (const { spec } of policies) {
+    for (const entry of spec.tables) {
+      for (const table of entry.tables) {
+        const id = JSON.stringify([entry.schema, table]);
+        const known = tables.get(id) ?? { schema: entry.schema, table, operations: new Set<string>() };
+        for (const operation of entry.operations ?? allOperations) known.operations.add(operation);
+        tables.set(id, known);
+      }
+    }
+  }
+  return {
+    tables: [...tables.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { schema, table, operations }]) => ({ schema, table, operations: allOperations.filter((operation) => operations.has(operation)) })),
+    replicaIdentity: policies.every(({ spec }) => spec.replicaIdentity === 'Keep') ? 'Keep' : 'Full',
+  };
+}
