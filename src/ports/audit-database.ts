@@ -1,0 +1,130 @@
+// The audit half of a database: installing the capture, its slot, and the stream of committed changes (DESIGN §5).
+import type { Lsn } from '../model/branded.ts';
+import type { AuditSettings } from './audit-runtime.ts';
+
+/** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
+export interface ConfiguredTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly table: string;
+  /** OIDs of the partitioned tables above it, nearest first. */
+  readonly ancestors: readonly number[];
+  /** Columns of the primary key; empty without one. */
+  readonly key: readonly string[];
+  readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
+  /** `sha256:<hex>` of its policies, flags and owner; null where no RowPolicy ever installed the digest function. */
+  readonly policyDigest: string | null;
+}
+
+/** What is captured from a point in the WAL on; written there as an authenticated message. */
+export interface CaptureConfiguration {
+  readonly tables: readonly ConfiguredTable[];
+  readonly claimsSetting: string;
+}
+
+/** Coverage that was found broken and mended: what happened to the table before is not known (DESIGN §5, Coverage). */
+export interface MendedCoverage {
+  readonly schema: string;
+  readonly table: string;
+  readonly problem: 'NotPublished' | 'Unlogged' | 'TriggerMissing';
+}
+
+export interface Installed {
+  readonly configuration: CaptureConfiguration;
+  readonly mended: readonly MendedCoverage[];
+}
+
+export interface SlotFacts {
+  readonly name: string;
+  readonly confirmedFlushLsn?: Lsn;
+  /** False when the WAL it needs is gone or the slot was invalidated. */
+  readonly usable: boolean;
+  /** `wal_status`, and the invalidation's reason where the server says it. */
+  readonly health: string;
+  /** Process that streams from it now. */
+  readonly activePid?: number;
+}
+
+export interface SourceFacts {
+  readonly systemIdentifier: string;
+  readonly database: string;
+  readonly timeline: number;
+  readonly flushLsn: Lsn;
+}
+
+/** One CopyData frame of the walsender: `data` is a pgoutput message and is never reused by the adapter. */
+export interface StreamFrame {
+  readonly walStart: Lsn;
+  readonly data: Uint8Array;
+}
+
+export interface RelationShape {
+  readonly oid: number;
+  readonly schema: string;
+  readonly table: string;
+  readonly replicaIdentity: 'default' | 'nothing' | 'full' | 'index';
+  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typeModifier: number; readonly identity: boolean }[];
+}
+
+/** Rows are canonical JSON objects of column name to text form or null, ready to be put into an entry. */
+export type StreamEvent =
+  | { readonly type: 'begin'; readonly commitLsn: Lsn; readonly commitTimeMicros: bigint; readonly xid: number }
+  | { readonly type: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
+  | { readonly type: 'relation'; readonly relation: RelationShape }
+  | {
+      readonly type: 'change';
+      readonly operation: 'insert' | 'update' | 'delete';
+      readonly lsn: Lsn;
+      readonly relation: number;
+      readonly before: string | undefined;
+      readonly after: string | undefined;
+      /** The key's columns; undefined where the change does not hold them. */
+      readonly key: string | undefined;
+      /** Columns whose unchanged out-of-line values the server did not send; their names as a JSON array. */
+      readonly unsent: string | undefined;
+    }
+  | { readonly type: 'truncate'; readonly lsn: Lsn; readonly relations: readonly number[]; readonly cascade: boolean; readonly restartIdentity: boolean }
+  | { readonly type: 'message'; readonly lsn: Lsn; readonly transactional: boolean; readonly prefix: string; readonly content: Uint8Array }
+  | { readonly type: 'other' };
+
+export interface ChangeDecoder {
+  /** Throws BadLogData on anything that is not protocol version 1 of pgoutput. */
+  decode(frame: StreamFrame): StreamEvent;
+}
+
+export interface ChangeStream {
+  /** Frames in the order of the WAL; ends with DatabaseUnreachable, SlotLost, …; never just ends unless closed. */
+  readonly frames: AsyncIterable<readonly StreamFrame[]>;
+  /** End of the WAL that the server had decoded for us when it last said so. */
+  readonly serverLsn: () => Lsn;
+  /** What may be forgotten by the server: only ever an LSN whose sealed marker is committed. */
+  confirm(lsn: Lsn): void;
+  close(): Promise<void>;
+}
+
+/** Both halves of HMAC-SHA256's padded key; only the operator and the functions' owner can read it. */
+export interface MessageKey {
+  readonly inner: Uint8Array;
+  readonly outer: Uint8Array;
+}
+
+export interface AuditDatabase {
+  /** Names of slot and publication for a log; also the address in our own messages. */
+  captureName(logOrigin: string): string;
+  facts(signal: AbortSignal): Promise<SourceFacts>;
+  /** Idempotent: functions, triggers, replica identity, publication. Throws DatabaseObjectMissing, DatabasePrivilege, WaitingForLock. */
+  install(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<Installed>;
+  /** Reads what `install` would put in force, changing nothing; undefined where it has something to install or mend. */
+  observe(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<CaptureConfiguration | undefined>;
+  /** Drops slot, publication, and triggers that no other log needs. */
+  remove(logOrigin: string, signal: AbortSignal): Promise<void>;
+  messageKey(signal: AbortSignal): Promise<MessageKey>;
+  slot(logOrigin: string, signal: AbortSignal): Promise<SlotFacts | undefined>;
+  /** Drops our slot if there is one and creates a new one; resolves with its consistent point. */
+  recreateSlot(logOrigin: string, signal: AbortSignal): Promise<Lsn>;
+  /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
+  emitConfiguration(logOrigin: string, installed: Installed, signal: AbortSignal): Promise<void>;
+  emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
+  decoder(keyOf: (oid: number) => readonly string[] | undefined): ChangeDecoder;
+  stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
+}
