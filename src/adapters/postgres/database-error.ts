@@ -38,7 +38,7 @@ export function connectError(error: unknown, target: ConnectionTarget): RowsealE
 /** The error of a failed statement. `doing` says what was tried; a message that could quote a value is replaced by its SQLSTATE. */
 export function statementError(error: unknown, doing: string, object: string): RowsealError {
   if (error instanceof RowsealError) return error;
-  const code = errorCodeOf(error);
+  const code = errorCodeOf(error) ?? '';
   const text = sayable(error);
   const details = { object, cause: error };
   if (isLoss(error)) {
