@@ -65,6 +65,8 @@ export interface ObservedRole {
 
 export interface Observation {
   readonly versionNumber: number;
+  /** The role we are logged in as. */
+  readonly currentRole: string;
   /** Whether our own role may read a table whatever its policies say. */
   readonly bypassesRowSecurity: boolean;
   /** The tables asked for that exist, and those where policies of the owner asked for are recorded; by name. */

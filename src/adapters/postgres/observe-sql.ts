@@ -1,0 +1,70 @@
+// The one query that reads everything the policy flow needs to know about tables and roles.
+import { policyDeparsedSql, policyRolesSql, tableDigestSql } from './digest-sql.ts';
+
+export interface Installed {
+  /** Whether our records are there; without them the query must not name them. */
+  readonly records: boolean;
+  readonly digestFunction: boolean;
+}
+
+/** Parameters: $1 schemas and $2 names of tables, pairwise, $3 role names, $4 the owner whose recorded tables are wanted, too. */
+export function observeSql({ records, digestFunction }: Installed): string {
+  const recorded = records
+    ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed)
+          from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
+    : 'null::json';
+  const before = records
+    ? `(select json_build_object('rowSecurity', gt.row_security_before, 'forced', gt.forced_before) from rowseal.governed_table gt where gt.table_oid = c.oid)`
+    : 'null::json';
+  return `
+with wanted as (
+  select c.oid from unnest($1::text[], $2::text[]) as w(schema, name)
+    join pg_catalog.pg_namespace n on n.nspname = w.schema join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name
+  union select p.polrelid from pg_catalog.pg_policy p join pg_catalog.pg_description d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_policy'::regclass
+    where starts_with(d.description, 'rowseal owner=' || $4::text || ' ')
+  ${records ? 'union select gp.table_oid from rowseal.governed_policy gp where gp.owner = $4::text' : ''}
+), relations as (
+  select c.*, n.nspname from pg_catalog.pg_class c join wanted w on w.oid = c.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where c.relkind in ('r', 'p', 'v', 'm', 'f')
+)
+select json_build_object(
+  'versionNumber', current_setting('server_version_num')::int,
+  'currentRole', current_user,
+  'bypassesRowSecurity', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
+  'roles', coalesce((select json_agg(json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypassesRowSecurity', r.rolbypassrls) order by r.rolname)
+     from pg_catalog.pg_roles r where r.rolname = any ($3::text[])), '[]'::json),
+  'tables', coalesce((select json_agg(json_build_object(
+     'schema', c.nspname, 'table', c.relname, 'oid', c.oid, 'relationKind', c.relkind,
+     'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
+     'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity,
+     'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
+     'before', ${before},
+     'columns', ${columnsSql()},
+     'policies', coalesce((select json_agg(json_build_object(
+        'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},
+        'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
+        'deparsed', ${policyDeparsedSql('p')}, 'comment', obj_description(p.oid, 'pg_policy'), 'record', ${recorded}
+       ) order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'::json)
+   ) order by c.nspname, c.relname) from relations c), '[]'::json)
+) as observation`;
+}
+
+/** Columns with the base type under any domain, where its own equality lives, and whether its input errors can be caught. */
+function columnsSql(): string {
+  return `coalesce((select json_agg(json_build_object(
+      'name', a.attname, 'typeSchema', bn.nspname, 'typeName', b.typname, 'declaredType', format_type(a.atttypid, a.atttypmod),
+      'operatorSchema', coalesce((select n.nspname from pg_catalog.pg_opclass oc join pg_catalog.pg_am am on am.oid = oc.opcmethod and am.amname = 'btree'
+         join pg_catalog.pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amoplefttype = b.oid and ao.amoprighttype = b.oid and ao.amopstrategy = 3
+         join pg_catalog.pg_operator o on o.oid = ao.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
+         where oc.opcintype = b.oid and oc.opcdefault limit 1), 'pg_catalog'),
+      'softInput', (select bool_and(n.nspname = 'pg_catalog') from pg_catalog.pg_type t join pg_catalog.pg_proc f on f.oid = t.typinput
+         join pg_catalog.pg_namespace n on n.oid = f.pronamespace where t.oid in (b.oid, b.typelem))
+    ) order by a.attnum)
+    from pg_catalog.pg_attribute a
+    cross join lateral (with recursive bases as (
+        select t.oid, t.typtype, t.typbasetype from pg_catalog.pg_type t where t.oid = a.atttypid
+        union all select t.oid, t.typtype, t.typbasetype from pg_catalog.pg_type t join bases on t.oid = bases.typbasetype where bases.typtype = 'd'
+      ) select bases.oid from bases where bases.typtype <> 'd') base
+    join pg_catalog.pg_type b on b.oid = base.oid join pg_catalog.pg_namespace bn on bn.oid = b.typnamespace
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::json)`;
+}

@@ -1,0 +1,86 @@
+// Reads the catalog into observed state. Evaluates nothing of the user's.
+import { RowsealError } from '../../model/errors.ts';
+import type { Command } from '../../policy/desired.ts';
+import { parseMarker } from '../../policy/marker.ts';
+import type { Observation, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
+import type { ObservationRequest } from '../../ports/policy-database.ts';
+import { statementError } from './database-error.ts';
+import { observeSql } from './observe-sql.ts';
+import type { RunQuery } from './session.ts';
+
+/** The observation of the tables and roles asked for; what is missing is simply not in it. Works where nothing of ours is installed. */
+export async function observe(query: RunQuery, request: ObservationRequest): Promise<Observation> {
+  try {
+    const [installed] = await query<{ records: boolean; digest_function: boolean }>(
+      `select to_regclass('rowseal.governed_policy') is not null and to_regclass('rowseal.governed_table') is not null as records,
+              to_regprocedure('rowseal.policy_digest(oid)') is not null as digest_function`,
+    );
+    const [row] = await query<{ observation: ObservationRow }>(
+      observeSql({ records: installed?.records === true, digestFunction: installed?.digest_function === true }),
+      [request.tables.map((name) => name.schema), request.tables.map((name) => name.table), request.roles, request.owner],
+    );
+    if (row === undefined) throw new RowsealError('DatabaseStatement', 'the catalog query returned no row');
+    return { ...row.observation, tables: row.observation.tables.map(tableOf) };
+  } catch (error) {
+    throw statementError(error, 'reading the catalog', 'system catalog');
+  }
+}
+
+interface PolicyRow {
+  readonly name: string;
+  readonly permissive: boolean;
+  readonly command: string;
+  readonly roles: readonly string[];
+  readonly using: string | null;
+  readonly check: string | null;
+  readonly deparsed: string;
+  readonly comment: string | null;
+  readonly record: PolicyRecord | null;
+}
+
+interface ColumnRow {
+  readonly name: string;
+  readonly typeSchema: string;
+  readonly typeName: string;
+  readonly declaredType: string;
+  readonly operatorSchema: string;
+  readonly softInput: boolean;
+}
+
+interface TableRow extends Omit<ObservedTable, 'table' | 'columns' | 'policies' | 'before'> {
+  readonly schema: string;
+  readonly table: string;
+  readonly before: NonNullable<ObservedTable['before']> | null;
+  readonly columns: readonly ColumnRow[];
+  readonly policies: readonly PolicyRow[];
+}
+
+type ObservationRow = Omit<Observation, 'tables'> & { readonly tables: readonly TableRow[] };
+
+const commands: Readonly<Record<string, Command>> = { '*': 'All', r: 'Select', a: 'Insert', w: 'Update', d: 'Delete' };
+
+function tableOf({ schema, table, before, columns, policies, ...rest }: TableRow): ObservedTable {
+  return {
+    ...rest,
+    oid: Number(rest.oid),
+    table: { schema, table },
+    ...(before === null ? {} : { before }),
+    columns: columns.map(({ typeSchema, typeName, ...column }) => ({ ...column, baseType: { schema: typeSchema, name: typeName } })),
+    policies: policies.map(policyOf),
+  };
+}
+
+function policyOf(row: PolicyRow): ObservedPolicy {
+  const marker = parseMarker(row.comment ?? undefined);
+  return {
+    name: row.name,
+    as: row.permissive ? 'Permissive' : 'Restrictive',
+    command: commands[row.command] ?? 'All',
+    roles: [...row.roles].sort(),
+    ...(row.using === null ? {} : { using: row.using }),
+    ...(row.check === null ? {} : { check: row.check }),
+    deparsed: row.deparsed,
+    ...(marker === undefined ? {} : { marker }),
+    ...(row.record === null ? {} : { record: row.record }),
+  };
+}

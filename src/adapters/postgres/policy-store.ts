@@ -1,0 +1,30 @@
+// The PolicyStore of PostgreSQL: joins observing, compiling, rendering and applying over the one session.
+import type { Clock } from '../../ports/clock.ts';
+import type { PolicyStore } from '../../ports/policy-database.ts';
+import { applyPlan } from './apply.ts';
+import { compileDesired } from './compile.ts';
+import { listenForDrift } from './drift.ts';
+import { installPolicySchema } from './install-policy.ts';
+import { observe } from './observe.ts';
+import { renderSteps } from './render.ts';
+import type { Session } from './session.ts';
+
+export interface PolicyStoreOptions {
+  readonly session: Pick<Session, 'pid' | 'transaction' | 'exclusively' | 'listen'>;
+  readonly clock: Clock;
+  /** The setting that holds the claims JSON. */
+  readonly claimsSetting: string;
+}
+
+export const helperSchema = 'rowseal';
+
+export function createPolicyStore({ session, clock, claimsSetting }: PolicyStoreOptions): PolicyStore {
+  return {
+    install: (signal) => installPolicySchema(session, signal),
+    observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
+    compile: (desired, observation) => compileDesired(desired, observation, { claimsSetting, helperSchema }),
+    render: renderSteps,
+    apply: (plan, signal) => applyPlan(plan, { session, clock }, signal),
+    onDrift: (listener, signal) => listenForDrift(session, listener, signal),
+  };
+}

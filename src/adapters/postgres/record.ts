@@ -1,0 +1,64 @@
+// Marks each policy we made with what it is, and records the same where a comment's editor can't reach.
+import type { CompiledPolicy } from '../../policy/compiled.ts';
+import { formatMarker } from '../../policy/marker.ts';
+import type { Plan, PlannedTable } from '../../policy/step.ts';
+import { sameTable } from '../../policy/table-name.ts';
+import { policyDeparsedSql } from './digest-sql.ts';
+import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
+import type { RunQuery } from './session.ts';
+
+/** Inside the applying transaction, so that a policy without its mark never exists. */
+export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void> {
+  for (const table of plan.tables) {
+    const made = plan.steps.flatMap(({ operation }) => ('policy' in operation && sameTable(operation.table, table.table) ? [operation.policy] : []));
+    const deparsed = await deparsedDigests(query, table);
+    for (const policy of made) await markPolicy({ query, plan, table, policy, deparsed: deparsed.get(policy.name) ?? '' });
+    await tidyRecords(query, plan, table);
+  }
+}
+
+async function deparsedDigests(query: RunQuery, table: PlannedTable): Promise<ReadonlyMap<string, string>> {
+  const rows = await query<{ name: string; deparsed: string }>(
+    `select p.polname::text as name, ${policyDeparsedSql('p')} as deparsed from pg_catalog.pg_policy p where p.polrelid = $1::oid`,
+    [table.oid],
+  );
+  return new Map(rows.map((row) => [row.name, row.deparsed]));
+}
+
+interface Marking {
+  readonly query: RunQuery;
+  readonly plan: Plan;
+  readonly table: PlannedTable;
+  readonly policy: CompiledPolicy;
+  readonly deparsed: string;
+}
+
+async function markPolicy({ query, plan, table, policy, deparsed }: Marking): Promise<void> {
+  const marker = { owner: plan.owner, rule: policy.rule, definition: policy.definition, deparsed };
+  await query(`comment on policy ${quoteName(policy.name)} on ${quoteTable(table.table)} is ${quoteLiteral(formatMarker(marker))}`);
+  await query(
+    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed) values ($1::oid, $2, $3, $4, $5, $6)
+     on conflict (table_oid, policy_name) do update set owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed`,
+    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed],
+  );
+}
+
+/** Records of policies that are gone go; the flags of before are kept until Restore has brought them back. */
+async function tidyRecords(query: RunQuery, plan: Plan, table: PlannedTable): Promise<void> {
+  await query(
+    `delete from rowseal.governed_policy gp where gp.table_oid = $1::oid
+       and not exists (select from pg_catalog.pg_policy p where p.polrelid = gp.table_oid and p.polname = gp.policy_name)`,
+    [table.oid],
+  );
+  if (plan.leaving) {
+    await query(
+      `delete from rowseal.governed_table gt where gt.table_oid = $1::oid and not exists (select from rowseal.governed_policy gp where gp.table_oid = gt.table_oid)`,
+      [table.oid],
+    );
+    return;
+  }
+  await query(
+    'insert into rowseal.governed_table (table_oid, row_security_before, forced_before) values ($1::oid, $2, $3) on conflict (table_oid) do nothing',
+    [table.oid, table.before.rowSecurity, table.before.forced],
+  );
+}

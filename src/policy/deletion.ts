@@ -1,0 +1,74 @@
+// Plans for a RowPolicy that is being deleted: leave it, close the table, or bring back what was before (DESIGN §3, Deletion).
+import { createHash } from 'node:crypto';
+import type { CompiledPolicy } from './compiled.ts';
+import { everyRole } from './desired.ts';
+import { type Observation, type ObservedTable, observedOwner } from './observed.ts';
+import { dropSteps } from './plan.ts';
+import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
+import { closedPolicyName } from './policy-name.ts';
+import type { Plan } from './step.ts';
+
+export type DeletionPolicy = 'Retain' | 'FailClosed' | 'Restore';
+
+/** Steps that deleting the owner needs; none when they are done already. */
+export function planDeletion(owner: string, policy: DeletionPolicy, observation: Observation): Plan {
+  const steps = observation.tables.flatMap((table) => deletionSteps(owner, policy, table));
+  return sealPlan({ owner, steps: inFailClosedOrder(steps), observation, leaving: policy === 'Restore' });
+}
+
+function deletionSteps(owner: string, policy: DeletionPolicy, table: ObservedTable): readonly PhasedStep[] {
+  switch (policy) {
+    case 'Retain':
+      return [];
+    case 'FailClosed':
+      return closingSteps(owner, table);
+    case 'Restore':
+      return restoringSteps(owner, table);
+  }
+}
+
+/** Without any permissive policy left, row security alone denies; else a restrictive `false` keeps our roles out for good. */
+function closingSteps(owner: string, table: ObservedTable): readonly PhasedStep[] {
+  const closedName = closedPolicyName(owner);
+  const ours = table.policies.filter((policy) => observedOwner(policy) === owner && policy.name !== closedName);
+  if (ours.length === 0) return [];
+  const steps: PhasedStep[] = [];
+  if (!table.rowSecurity) {
+    steps.push({ phase: phases.tighten, step: { operation: { kind: 'EnableRowSecurity', table: table.table }, why: 'row security is off', widening: false } });
+  }
+  const othersAdmit = table.policies.some((policy) => policy.as === 'Permissive' && observedOwner(policy) !== owner);
+  const closed = table.policies.find((policy) => policy.name === closedName);
+  if (othersAdmit) {
+    const roles = sortedRoles([...ours, ...(closed === undefined ? [] : [closed])].flatMap((policy) => policy.roles));
+    const operation = { kind: closed === undefined ? ('CreatePolicy' as const) : ('AlterPolicy' as const), table: table.table, policy: closedPolicy(closedName, roles) };
+    steps.push({ phase: phases.restrict, step: { operation, why: `${owner} is being deleted with FailClosed, while other permissive policies remain`, widening: false } });
+  }
+  // Behind the closed door (or the default denial) none of our own drops can open anything.
+  const drops = dropSteps(table, ours, `${owner} is being deleted with FailClosed`);
+  return [...steps, ...drops.map(({ phase, step }) => ({ phase, step: { ...step, widening: false } }))];
+}
+
+/** Flags go back only when nobody else governs the table: they are the strictest of all. */
+function restoringSteps(owner: string, table: ObservedTable): readonly PhasedStep[] {
+  const ours = table.policies.filter((policy) => observedOwner(policy) === owner);
+  const steps = [...dropSteps(table, ours, `${owner} is being deleted with Restore`)];
+  const othersGovern = table.policies.some((policy) => ![undefined, owner].includes(observedOwner(policy)));
+  if (ours.length === 0 || othersGovern || table.before === undefined) return steps;
+  const why = 'this is how the table was before Rowseal governed it';
+  if (table.forced && !table.before.forced) {
+    steps.push({ phase: phases.loosenFlags, step: { operation: { kind: 'NoForceRowSecurity', table: table.table }, why, widening: table.rowSecurity } });
+  }
+  if (table.rowSecurity && !table.before.rowSecurity) {
+    steps.push({ phase: phases.loosenFlags, step: { operation: { kind: 'DisableRowSecurity', table: table.table }, why, widening: true } });
+  }
+  return steps;
+}
+
+function closedPolicy(name: string, roles: readonly string[]): CompiledPolicy {
+  const definition = createHash('sha256').update('closed').digest('hex');
+  return { name, rule: '', as: 'Restrictive', command: 'All', roles, using: 'false', check: 'false', functions: [], definition };
+}
+
+function sortedRoles(roles: readonly string[]): readonly string[] {
+  return roles.includes(everyRole) ? [everyRole] : [...new Set(roles)].sort();
+}

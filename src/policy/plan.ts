@@ -1,0 +1,134 @@
+// The plan: ordered steps from what is observed to what is desired, so that no prefix of them opens anything.
+import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
+import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
+import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
+import type { Plan } from './step.ts';
+import { describeTable, sameTable } from './table-name.ts';
+import { alterWidens, expressionsInForce } from './widening.ts';
+
+/** Steps from observed to desired; none when the desired state is in force already. Tables that are not observed are skipped: compile refuses them. */
+export function plan(desired: CompiledState, observation: Observation): Plan {
+  const steps = observation.tables.flatMap((observed) => {
+    const table = desired.tables.find((candidate) => sameTable(candidate.table, observed.table));
+    return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable(desired.owner, table, observed);
+  });
+  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), observation, leaving: false });
+}
+
+/** A step per policy that is dropped; adding rows is the widening of a dropped restrictive one. */
+export function dropSteps(observed: ObservedTable, policies: readonly ObservedPolicy[], why: string): readonly PhasedStep[] {
+  return policies.map((policy) => ({
+    phase: policy.as === 'Permissive' ? phases.narrow : phases.loosen,
+    step: {
+      operation: { kind: 'DropPolicy', table: observed.table, name: policy.name },
+      why,
+      widening: policy.as === 'Restrictive' && observed.rowSecurity,
+    },
+  }));
+}
+
+/** A table that was taken out of the target: our policies go, its flags stay on, so that it ends closed. */
+function stepsForLeftTable(owner: string, observed: ObservedTable): readonly PhasedStep[] {
+  const ours = observed.policies.filter((policy) => observedOwner(policy) === owner);
+  return dropSteps(observed, ours, `${describeTable(observed.table)} is no longer a target of ${owner}`);
+}
+
+function stepsForTable(owner: string, table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {
+  const declared = new Map(table.policies.map((policy) => [policy.name, policy]));
+  const gone = observed.policies.filter((policy) => observedOwner(policy) === owner && !declared.has(policy.name));
+  return [
+    ...flagSteps(table, observed),
+    ...dropSteps(observed, gone, `${owner} no longer declares it`),
+    ...table.policies.flatMap((policy) => policySteps({ owner, policy, table: observed })),
+  ];
+}
+
+function flagSteps(table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {
+  const name = observed.table;
+  const steps: PhasedStep[] = [];
+  if (!observed.rowSecurity) {
+    steps.push({ phase: phases.tighten, step: { operation: { kind: 'EnableRowSecurity', table: name }, why: 'row security is off, so every policy is without effect', widening: false } });
+  }
+  if (table.rowSecurity === 'Forced' && !observed.forced) {
+    steps.push({
+      phase: phases.tighten,
+      step: { operation: { kind: 'ForceRowSecurity', table: name }, why: `row security is declared Forced: it binds the owner ${observed.owner}, too`, widening: false },
+    });
+  }
+  if (table.rowSecurity === 'Enabled' && observed.forced) {
+    steps.push({
+      phase: phases.loosenFlags,
+      step: { operation: { kind: 'NoForceRowSecurity', table: name }, why: `row security is declared Enabled: it does not bind the owner ${observed.owner}`, widening: observed.rowSecurity },
+    });
+  }
+  return steps;
+}
+
+interface PolicyChange {
+  readonly owner: string;
+  readonly policy: CompiledPolicy;
+  readonly table: ObservedTable;
+}
+
+function policySteps({ owner, policy, table }: PolicyChange): readonly PhasedStep[] {
+  // A name made from this owner and rule can only be ours, even where somebody took its comment and record away.
+  const observed = table.policies.find((candidate) => candidate.name === policy.name);
+  if (observed === undefined) return [...functionSteps(policy), createStep(policy, table, `rule ${policy.rule} of ${owner} is not there yet`)];
+  if (inForce(policy, observed, owner)) return [];
+  const why = changeReason(policy, observed, owner);
+  if (!alterable(policy, observed)) return replaceSteps({ owner, policy, table }, observed, why);
+  const widening = table.rowSecurity && alterWidens(policy, observed, owner);
+  const phase = policy.as === 'Restrictive' ? phases.restrict : widening ? phases.widen : phases.narrow;
+  return [...functionSteps(policy), { phase, step: { operation: { kind: 'AlterPolicy', table: table.table, policy }, why, widening } }];
+}
+
+/** Dropped and created again next to each other; a restrictive one before anything widens, a permissive one after everything narrowed. */
+function replaceSteps({ policy, table }: PolicyChange, observed: ObservedPolicy, why: string): readonly PhasedStep[] {
+  const phase = policy.as === 'Restrictive' ? phases.restrict : observed.as === 'Restrictive' ? phases.loosen : phases.widen;
+  const [drop] = dropSteps(table, [observed], why);
+  const create = createStep(policy, table, why);
+  return [...functionSteps(policy), ...(drop === undefined ? [] : [{ ...drop, phase }]), { ...create, phase }];
+}
+
+function createStep(policy: CompiledPolicy, table: ObservedTable, why: string): PhasedStep {
+  return {
+    phase: policy.as === 'Restrictive' ? phases.restrict : phases.widen,
+    // While row security was off every role saw every row, so nothing that comes with switching it on can widen.
+    step: { operation: { kind: 'CreatePolicy', table: table.table, policy }, why, widening: policy.as === 'Permissive' && table.rowSecurity },
+  };
+}
+
+function functionSteps(policy: CompiledPolicy): readonly PhasedStep[] {
+  return policy.functions.map((helper) => ({
+    phase: phases.prepare,
+    step: { operation: { kind: 'CreateFunction', function: helper }, why: `rule ${policy.rule} looks up membership in a governed table`, widening: false },
+  }));
+}
+
+function inForce(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
+  const shape = policy.as === observed.as && policy.command === observed.command;
+  return shape && sameRoles(policy, observed) && expressionsInForce(policy, observed, owner);
+}
+
+/** ALTER POLICY changes neither kind nor command, and can't take an expression away. */
+function alterable(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
+  return (
+    policy.as === observed.as &&
+    policy.command === observed.command &&
+    (policy.using === undefined) === (observed.using === undefined) &&
+    (policy.check === undefined) === (observed.check === undefined)
+  );
+}
+
+function sameRoles(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
+  return policy.roles.length === observed.roles.length && policy.roles.every((role) => observed.roles.includes(role));
+}
+
+function changeReason(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): string {
+  const known = observed.record ?? observed.marker;
+  if (known === undefined) return `it bears the name of rule ${policy.rule} of ${owner}, but not our mark`;
+  if (known.definition !== policy.definition) return `rule ${policy.rule} of ${owner} was changed`;
+  if (known.deparsed !== observed.deparsed) return 'its expression was changed in the database';
+  if (!sameRoles(policy, observed)) return `its roles are not those of rule ${policy.rule} of ${owner}`;
+  return 'its mark or its record is missing or was changed in the database';
+}
