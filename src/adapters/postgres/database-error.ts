@@ -62,7 +62,7 @@ function isLoss(error: unknown): boolean {
 }
 
 /** Classes whose messages name objects, never data; 22 (data), 23 (constraints) and P0 (raised by users) may quote a row. */
-function sayable(error: unknown): string {
+export function sayable(error: unknown): string {
   const code = errorCodeOf(error) ?? 'unknown';
   const safe = ['0A', '25', '28', '2B', '2F', '3D', '3F', '40', '42', '53', '54', '55', '57'].includes(code.slice(0, 2));
   return safe && error instanceof Error ? error.message : `the server answered SQLSTATE ${code}`;

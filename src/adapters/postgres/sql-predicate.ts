@@ -8,6 +8,8 @@ type Node = Readonly<Record<string, unknown>>;
 const longestText = 4096;
 /** Everything a bare `SELECT <expression>` has; any other part means that the text was more than an expression. */
 const bareSelectParts = new Set(['targetList', 'limitOption', 'op']);
+/** Fields whose node stands there without its own name around it. */
+const bareFields: Readonly<Record<string, string>> = { typeName: 'TypeName', withClause: 'WithClause', larg: 'SelectStmt', rarg: 'SelectStmt', intoClause: 'IntoClause', over: 'WindowDef' };
 const positions = new Set(['location', 'rexpr_list_start', 'rexpr_list_end', 'list_start', 'list_end', 'stmt_location', 'stmt_len']);
 
 /** Throws BadPredicate, naming the function or construct, unless the text is one harmless expression. Evaluates nothing. */
@@ -61,8 +63,8 @@ function inspect(value: unknown, tables: ReadonlySet<string>): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, child] of Object.entries(value)) {
     if (/^[A-Z]/.test(key)) inspectNode(key, record(child), tables);
-    // A type name and a function's window stand in their field without the node's own name around them.
-    if (key === 'typeName') inspectNode('TypeName', record(record(child)['TypeName'] ?? child), tables);
+    const bare = bareFields[key];
+    if (bare !== undefined) inspectNode(bare, record(child), tables);
     inspect(child, tables);
   }
 }
