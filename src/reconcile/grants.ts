@@ -1,57 +1,79 @@
-// What the grants of a DatabaseConnection let the objects of a namespace ask for (DESIGN §3, DatabaseConnection).
-import type { DatabaseConnectionSpec, ObjectKey } from '../model/kinds.ts';
+// What grants let the objects of a namespace ask for (DESIGN §3): each answer is nothing, or a sentence naming what is missing.
+import { type AuditPolicySpec, type DatabaseConnectionSpec, describeObject, type Resource } from '../model/kinds.ts';
 
 type Grant = NonNullable<DatabaseConnectionSpec['grants']>[number];
+type NamespaceSelection = Grant['namespaces'];
 export type Right = NonNullable<Grant['rights']>[number];
 
-export interface GrantRequest {
-  readonly kind: 'RowPolicy' | 'AuditPolicy';
-  /** Of the object that asks. */
+/** Who asks: a namespace with its labels. */
+export interface Requester {
   readonly namespace: string;
-  readonly namespaceLabels: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Asked {
   readonly schema: string;
   readonly tables: readonly string[];
+  /** Roles that rules and tests name. */
   readonly roles: readonly string[];
   readonly rights: readonly Right[];
 }
 
-export type GrantDecision = { readonly granted: true } | { readonly granted: false; readonly missing: string };
+/** Whether a RowPolicy may ask this of the database. Judged table by table: what one grant gives on one table does not leak to another. */
+export function mayGovern(connection: Resource<'DatabaseConnection'>, requester: Requester, asked: Asked): string | undefined {
+  return missingOf(connection, requester, { kind: 'RowPolicy', asked });
+}
 
-/** Whether everything asked for is granted; else a sentence that names what is missing. Grants add up, each table and role by itself. */
-export function decideGrant(connection: { readonly key: ObjectKey; readonly grants: DatabaseConnectionSpec['grants'] }, request: GrantRequest): GrantDecision {
-  const grants = connection.grants ?? [ownNamespaceGrant];
-  const applicable = grants.filter((grant) => reachesNamespace(grant, connection.key.namespace, request) && covers(grant.kinds, request.kind));
-  const name = `DatabaseConnection ${connection.key.namespace}/${connection.key.name}`;
-  if (applicable.length === 0) return refused(`${name} grants nothing to a ${request.kind} of namespace ${request.namespace}`);
-  const inSchema = applicable.filter((grant) => covers(grant.schemas, request.schema));
-  if (inSchema.length === 0) return refused(`${name} does not grant schema ${request.schema} to namespace ${request.namespace}`);
-  for (const table of request.tables) {
-    const decision = decideTable(inSchema.filter((grant) => covers(grant.tables, table)), table, { name, request });
-    if (!decision.granted) return decision;
+/** Whether an AuditPolicy may record these tables. */
+export function mayAudit(connection: Resource<'DatabaseConnection'>, requester: Requester, tables: AuditPolicySpec['tables']): string | undefined {
+  for (const { schema, tables: names } of tables) {
+    const missing = missingOf(connection, requester, { kind: 'AuditPolicy', asked: { schema, tables: names, roles: [], rights: [] } });
+    if (missing !== undefined) return missing;
   }
-  return { granted: true };
+  return undefined;
+}
+
+/** Whether AuditPolicies of the namespace may write to the log. */
+export function mayWriteLog(log: Resource<'AuditLog'>, requester: Requester): string | undefined {
+  const grants = log.spec.grants ?? [{ namespaces: { from: 'Same' as const } }];
+  if (grants.some((grant) => selects(grant.namespaces, log.metadata.namespace, requester))) return undefined;
+  return `${describeObject('AuditLog', log.metadata)} does not grant namespace ${requester.namespace} to write to it`;
 }
 
 /** Without any grant: the own namespace, everything, and Widen; SQL always needs a grant. */
 const ownNamespaceGrant: Grant = { name: 'own-namespace', namespaces: { from: 'Same' }, rights: ['Widen'] };
 
-/** Roles and rights are judged per table: what one grant gives on one table does not leak to another table. */
-function decideTable(grants: readonly Grant[], table: string, { name, request }: { readonly name: string; readonly request: GrantRequest }): GrantDecision {
-  const where = `on table ${request.schema}.${table} to namespace ${request.namespace}`;
-  if (grants.length === 0) return refused(`${name} does not grant table ${request.schema}.${table} to namespace ${request.namespace}`);
-  const role = request.roles.find((candidate) => !grants.some((grant) => covers(grant.roles, candidate)));
-  if (role !== undefined) return refused(`${name} does not grant role ${role} ${where}`);
-  for (const right of request.rights) {
-    // A right goes with the roles of its own grant: Widen for one role is no Widen for another.
-    const uncovered = [undefined, ...request.roles].find((candidate) => !grants.some((grant) => gives(grant, right) && (candidate === undefined || covers(grant.roles, candidate))));
-    const lacks = uncovered !== undefined || !grants.some((grant) => gives(grant, right));
-    if (lacks) return refused(`${name} does not grant the right ${right} ${uncovered === undefined ? '' : `for role ${uncovered} `}${where}`);
-  }
-  return { granted: true };
+interface Request {
+  readonly kind: 'RowPolicy' | 'AuditPolicy';
+  readonly asked: Asked;
 }
 
-function gives(grant: Grant, right: Right): boolean {
-  return grant.rights?.includes(right) ?? false;
+function missingOf({ spec, metadata }: Resource<'DatabaseConnection'>, requester: Requester, { kind, asked }: Request): string | undefined {
+  const sentence = (what: string) => `${describeObject('DatabaseConnection', metadata)} does not grant ${what} to namespace ${requester.namespace}`;
+  const forUs = (spec.grants ?? [ownNamespaceGrant]).filter((grant) => selects(grant.namespaces, metadata.namespace, requester) && covers(grant.kinds, kind));
+  if (forUs.length === 0) return sentence(`a ${kind}`);
+  const inSchema = forUs.filter((grant) => covers(grant.schemas, asked.schema));
+  if (inSchema.length === 0) return sentence(`schema ${asked.schema}`);
+  for (const table of asked.tables) {
+    const missing = missingOnTable(inSchema.filter((grant) => covers(grant.tables, table)), asked);
+    if (missing !== undefined) return sentence(`${missing}table ${asked.schema}.${table}`);
+  }
+  return undefined;
+}
+
+/** Undefined when the grants suffice, else the words before `table …`; empty when no grant is for the table at all. */
+function missingOnTable(grants: readonly Grant[], asked: Asked): string | undefined {
+  if (grants.length === 0) return '';
+  const role = asked.roles.find((candidate) => !grants.some((grant) => covers(grant.roles, candidate)));
+  if (role !== undefined) return `role ${role} on `;
+  for (const right of asked.rights) {
+    const giving = grants.filter((grant) => grant.rights?.includes(right));
+    if (giving.length === 0) return `the right ${right} on `;
+    // A right goes with the roles of its own grant: Widen for one role is no Widen for another.
+    const uncovered = asked.roles.find((candidate) => !giving.some((grant) => covers(grant.roles, candidate)));
+    if (uncovered !== undefined) return `the right ${right} for role ${uncovered} on `;
+  }
+  return undefined;
 }
 
 /** A list that is left out covers everything. */
@@ -59,17 +81,14 @@ function covers(list: readonly string[] | undefined, item: string): boolean {
   return list === undefined || list.includes(item);
 }
 
-function reachesNamespace(grant: Grant, own: string, request: GrantRequest): boolean {
-  switch (grant.namespaces.from) {
+function selects(selection: NamespaceSelection, own: string, requester: Requester): boolean {
+  switch (selection.from) {
     case 'All':
       return true;
     case 'Same':
-      return request.namespace === own;
+      return requester.namespace === own;
     case 'Selector':
-      return Object.entries(grant.namespaces.selector?.matchLabels ?? {}).every(([label, value]) => request.namespaceLabels[label] === value) && grant.namespaces.selector !== undefined;
+      // A missing selector selects nothing; the schema refuses it anyway.
+      return selection.selector !== undefined && Object.entries(selection.selector.matchLabels ?? {}).every(([label, value]) => requester.labels[label] === value);
   }
-}
-
-function refused(missing: string): GrantDecision {
-  return { granted: false, missing };
 }
