@@ -10,6 +10,7 @@ const versions = [['18', {}] as const, ...(debian === undefined ? [] : [['15', {
 
 type AllTerms = NonNullable<NonNullable<Rules[number]['using']>['all']>;
 const rule = (all: AllTerms, extra: Partial<Rules[number]> = {}): Rules => [{ name: 'tenant', roles: ['app'], commands: ['All'], using: { all }, ...extra }];
+const member = (not: boolean): AllTerms => [{ column: 'tenant_id', not, member: { table: 'members', column: 'tenant_id', where: { all: [{ column: 'user_id', op: 'Eq', claim: ['sub'] }] } } }];
 
 describe.each(versions)('claims on PostgreSQL %s', (_version, options) => {
   let postgres: Postgres;
@@ -39,7 +40,7 @@ describe.each(versions)('claims on PostgreSQL %s', (_version, options) => {
     for (const claims of [undefined, '', '{', 'null', '[]', '{}', '{"tenant_id":null}', '{"tenant_id":"no uuid"}', '{"tenant_id":{}}', '{"tenant_id":"\\u0000"}']) {
       expect(await ids(claims), String(claims)).toEqual([]);
     }
-    await flow.admin.query(`begin; set local ${'request.jwt.claims'} = '{}'; commit`);
+    await flow.admin.query(`begin; set local request.jwt.claims = '{}'; commit`);
     expect(await ids(undefined)).toEqual([]);
   });
 
@@ -99,8 +100,6 @@ describe.each(versions)('claims on PostgreSQL %s', (_version, options) => {
     expect(await ids(undefined)).toEqual([1]);
     expect(await ids('{"admin":true}')).toEqual([1, 2, 3]);
   });
-
-  const member = (not: boolean): AllTerms => [{ column: 'tenant_id', not, member: { table: 'members', column: 'tenant_id', where: { all: [{ column: 'user_id', op: 'Eq', claim: ['sub'] }] } } }];
 
   it('looks up membership in a table without row security, and past the policies of a governed one', async () => {
     const rules = rule(member(false));

@@ -47,7 +47,9 @@ interface ColumnRow {
   readonly softInput: boolean;
 }
 
-interface TableRow extends Omit<ObservedTable, 'table' | 'columns' | 'policies' | 'before'> {
+interface TableRow extends Omit<ObservedTable, 'table' | 'oid' | 'columns' | 'policies' | 'before'> {
+  /** JSON has no oid; PostgreSQL writes it as a string. */
+  readonly oid: string;
   readonly schema: string;
   readonly table: string;
   readonly before: NonNullable<ObservedTable['before']> | null;
@@ -59,10 +61,10 @@ type ObservationRow = Omit<Observation, 'tables'> & { readonly tables: readonly 
 
 const commands: Readonly<Record<string, Command>> = { '*': 'All', r: 'Select', a: 'Insert', w: 'Update', d: 'Delete' };
 
-function tableOf({ schema, table, before, columns, policies, ...rest }: TableRow): ObservedTable {
+function tableOf({ schema, table, oid, before, columns, policies, ...rest }: TableRow): ObservedTable {
   return {
     ...rest,
-    oid: Number(rest.oid),
+    oid: Number(oid),
     table: { schema, table },
     ...(before === null ? {} : { before }),
     columns: columns.map(({ typeSchema, typeName, ...column }) => ({ ...column, baseType: { schema: typeSchema, name: typeName } })),

@@ -1,0 +1,113 @@
+// What a RowPolicy asks of its database, and what the other RowPolicies of that database already ask.
+import { RowsealError } from '../model/errors.ts';
+import { describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import { type Desired, membershipTables, type Neighbours, targetTables } from '../policy/desired.ts';
+import type { TableName } from '../policy/table-name.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { Database } from '../ports/database.ts';
+import type { ConnectedDatabases } from './connected-databases.ts';
+import { mayGovern, type Right } from './grants.ts';
+
+type Policy = Resource<'RowPolicy'>;
+
+interface Wish {
+  readonly tables: readonly TableName[];
+  readonly roles: readonly string[];
+  readonly rights: readonly Right[];
+}
+
+interface Asking {
+  readonly cluster: Cluster;
+  readonly signal: AbortSignal;
+}
+
+export function databaseKeyOf(policy: Policy): ObjectKey {
+  return resolveRef(policy.spec.databaseRef, policy.metadata);
+}
+
+/** RowPolicies of one database that are not being deleted. */
+export function policiesOf(database: ObjectKey, cluster: Cluster): readonly Policy[] {
+  return cluster.list('RowPolicy').filter((policy) => {
+    const key = databaseKeyOf(policy);
+    return key.name === database.name && key.namespace === database.namespace && policy.metadata.deletionTimestamp === undefined;
+  });
+}
+
+/** Throws a retryable BadReference while the database is not connected. */
+export function requireDatabase(policy: Policy, cluster: Cluster, databases: ConnectedDatabases): Database {
+  const key = databaseKeyOf(policy);
+  const database = databases.get(key);
+  if (database !== undefined) return database;
+  const name = describeObject('DatabaseConnection', key);
+  const missing = cluster.get('DatabaseConnection', key) === undefined;
+  throw new RowsealError('BadReference', missing ? `${name} does not exist` : `${name} is not connected`, {
+    object: describeObject('RowPolicy', policy.metadata),
+    next: missing ? 'create it, or correct spec.databaseRef' : 'see its conditions',
+    retryable: true,
+  });
+}
+
+/** What others want of the same tables. One that is not granted, or only plans, has no say. */
+export async function neighboursOf(policy: Policy, cluster: Cluster, signal: AbortSignal): Promise<Neighbours> {
+  const others = policiesOf(databaseKeyOf(policy), cluster).filter(
+    ({ metadata, spec }) => spec.mode !== 'Plan' && (metadata.name !== policy.metadata.name || metadata.namespace !== policy.metadata.namespace),
+  );
+  const governed: TableName[] = [];
+  const forced: TableName[] = [];
+  for (const other of others) {
+    const tables = targetTables(other.spec);
+    if ((await refusal(other, { tables, roles: [], rights: [] }, { cluster, signal })) !== undefined) continue;
+    governed.push(...tables);
+    if ((other.spec.rowSecurity ?? 'Forced') === 'Forced') forced.push(...tables);
+  }
+  return { governed, forced };
+}
+
+/** Throws NotGranted saying what is missing. Tables that are only looked up or tested count, too: both can be used to read them. */
+export async function requireGrants(policy: Policy, desired: Desired, asking: Asking): Promise<void> {
+  const tests = policy.spec.tests ?? [];
+  const roles = [...new Set([...policy.spec.rules.flatMap((rule) => rule.roles), ...tests.map((test) => test.as.role)])];
+  await requireWish(policy, { tables: targetTables(policy.spec), roles, rights: sqlTexts(policy).length > 0 ? ['SQL'] : [] }, asking);
+  const tested = tests.flatMap(({ expect }) => [expect.table, expect.denied?.table]).filter((table) => table !== undefined);
+  const read = [...membershipTables(desired), ...tested.map((table) => ({ schema: policy.spec.target.schema, table }))];
+  await requireWish(policy, { tables: read, roles: [], rights: [] }, asking);
+}
+
+/** A plan that may widen needs the right to, for the roles it is about. */
+export async function requireWiden(policy: Policy, asking: Asking): Promise<void> {
+  await requireWish(policy, { tables: targetTables(policy.spec), roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] }, asking);
+}
+
+/** The texts of all `sql` predicates, each with where it stands. */
+export function sqlTexts(policy: Policy): readonly { readonly where: string; readonly text: string }[] {
+  return policy.spec.rules.flatMap((rule) =>
+    (['using', 'check'] as const).flatMap((side) => {
+      const text = rule[side]?.sql;
+      return text === undefined ? [] : [{ where: `${side} of rule ${rule.name}`, text }];
+    }),
+  );
+}
+
+async function requireWish(policy: Policy, wish: Wish, { cluster, signal }: Asking): Promise<void> {
+  const missing = await refusal(policy, wish, { cluster, signal });
+  if (missing === undefined) return;
+  throw new RowsealError('NotGranted', missing, {
+    object: describeObject('RowPolicy', policy.metadata),
+    next: `ask the owner of ${describeObject('DatabaseConnection', databaseKeyOf(policy))} for a grant`,
+  });
+}
+
+/** The first thing that is not granted, in words. Grants are asked schema by schema. */
+async function refusal(policy: Policy, wish: Wish, { cluster, signal }: Asking): Promise<string | undefined> {
+  const key = databaseKeyOf(policy);
+  const connection = cluster.get('DatabaseConnection', key);
+  if (connection === undefined) return `${describeObject('DatabaseConnection', key)} does not exist`;
+  const { namespace } = policy.metadata;
+  const requester = { namespace, labels: await cluster.namespaceLabels(namespace, signal) };
+  for (const schema of new Set(wish.tables.map((table) => table.schema))) {
+    const tables = wish.tables.filter((table) => table.schema === schema).map((table) => table.table);
+    const missing = mayGovern(connection, requester, { schema, tables, roles: wish.roles, rights: wish.rights });
+    if (missing !== undefined) return missing;
+  }
+  return undefined;
+}
