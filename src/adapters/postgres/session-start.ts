@@ -35,7 +35,7 @@ export async function refusePooler(client: pg.Client, query: RunQuery, target: C
   const greeted = (client as unknown as { readonly processID: number | null }).processID;
   const [row] = await query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
   if (row !== undefined && row.pid === greeted) return;
-  throw new RowsealError('DatabaseConflict', 'the connection goes through a pooler, where a session lock protects nothing', {
+  throw new RowsealError('BadSecret', 'the connection goes through a pooler, where a session lock protects nothing', {
     object: describeTarget(target),
     next: 'give host and port of PostgreSQL itself, in the Secret or in spec.connection.overrides',
   });

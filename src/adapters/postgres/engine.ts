@@ -1,0 +1,55 @@
+// PostgreSQL behind the ports: joins the one session, its facts, policies with their tests, and the audit half into a Database.
+import type { Clock, Randomness } from '../../ports/clock.ts';
+import type { ConnectionTarget, Database, DatabaseEngine } from '../../ports/database.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { describeError } from '../../model/errors.ts';
+import { createAuditDatabase } from './audit-database.ts';
+import { connectionTarget } from './connection-target.ts';
+import { readFacts } from './facts.ts';
+import { createPolicyChecks } from './policy-checks.ts';
+import { createPolicyStore } from './policy-store.ts';
+import { createProbe } from './probe.ts';
+import { openSession, type Session } from './session.ts';
+
+export interface PostgresEngineOptions {
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+}
+
+const closeDeadlineMs = 5_000;
+
+export function createPostgresEngine(options: PostgresEngineOptions): DatabaseEngine {
+  return {
+    target: connectionTarget,
+    connect: async (target, signal) => {
+      const session = await openSession(target, signal);
+      try {
+        return await join(session, target, options, signal);
+      } catch (error) {
+        await session.close();
+        throw error;
+      }
+    },
+  };
+}
+
+async function join(session: Session, target: ConnectionTarget, { clock, randomness, logger }: PostgresEngineOptions, signal: AbortSignal): Promise<Database> {
+  const facts = await session.exclusively((query) => readFacts(query, target), signal);
+  const { claimsSetting } = target;
+  const probe = createProbe({ session, facts, randomness });
+  return {
+    facts,
+    policies: {
+      ...createPolicyStore({ session, clock, claimsSetting }),
+      ...createPolicyChecks({ session, probe, randomness, claimsSetting }),
+    },
+    audit: createAuditDatabase({ session, facts, target, randomness, logger }),
+    lost: session.lost,
+    close: async () => {
+      // If we die here, the probe keeps a password that nobody knows; the next operator replaces it.
+      await probe.close(AbortSignal.timeout(closeDeadlineMs)).catch((error: unknown) => logger.warn({ error: describeError(error) }, 'the probe role was not retired'));
+      await session.close();
+    },
+  };
+}

@@ -1,0 +1,186 @@
+// Reconciles DatabaseConnection: Secret → target → one connected Database → status; and lends the database to the others.
+import { describeError, RowsealError } from '../model/errors.ts';
+import { type DatabaseConnectionStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { Database, DatabaseEngine } from '../ports/database.ts';
+import type { Logger } from '../ports/logger.ts';
+import { failureReason, resolveTarget } from './connection-attempt.ts';
+import type { ConnectedDatabases } from './connected-databases.ts';
+import { type Readiness, readinessConditions } from './readiness.ts';
+import type { ReconcileOutcome, Reconciler } from './reconciler.ts';
+
+export interface DatabaseConnectionOptions {
+  readonly cluster: Cluster;
+  readonly engine: DatabaseEngine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface DatabaseConnectionReconciler extends Reconciler, ConnectedDatabases {
+  readonly kind: 'DatabaseConnection';
+  /** Closes every database. */
+  close(): Promise<void>;
+}
+
+type Connection = Resource<'DatabaseConnection'>;
+
+interface Connected {
+  /** The target as text, to see when Secret or spec ask for another one; holds a password, so it stays in memory. */
+  readonly fingerprint: string;
+  readonly database: Database;
+}
+
+const firstRetryMs = 1_000;
+const longestRetryMs = 30_000;
+const shownDependants = 32;
+const recheckMs = 60_000;
+
+export function createDatabaseConnectionReconciler(options: DatabaseConnectionOptions): DatabaseConnectionReconciler {
+  const connected = new Map<string, Connected>();
+  const failures = new Map<string, number>();
+  const listeners = new Set<(key: ObjectKey) => void>();
+  const changed = (key: ObjectKey) => listeners.forEach((listener) => listener(key));
+
+  const disconnect = async (key: ObjectKey): Promise<void> => {
+    const current = connected.get(idOf(key));
+    if (current === undefined) return;
+    // Taken away before it is closed, so that nobody begins anything on it.
+    connected.delete(idOf(key));
+    changed(key);
+    await current.database.close().catch((error: unknown) => options.logger.warn({ error: describeError(error) }, 'a database did not close cleanly'));
+  };
+
+  const connect = async (connection: Connection, signal: AbortSignal): Promise<Database> => {
+    const key = connection.metadata;
+    const target = await resolveTarget(connection, options, signal);
+    const fingerprint = JSON.stringify(target);
+    const current = connected.get(idOf(key));
+    if (current?.fingerprint === fingerprint) return current.database;
+    await disconnect(key);
+    const database = await options.engine.connect(target, signal);
+    const entry = { fingerprint, database };
+    connected.set(idOf(key), entry);
+    database.lost.catch(() => {
+      if (connected.get(idOf(key)) !== entry) return;
+      connected.delete(idOf(key));
+      options.logger.warn({ object: describeObject('DatabaseConnection', key) }, 'the session was lost');
+      changed(key);
+    });
+    changed(key);
+    return database;
+  };
+
+  const reconcileLive = async (connection: Connection, signal: AbortSignal): Promise<ReconcileOutcome> => {
+    const key = connection.metadata;
+    await options.cluster.setFinalizer(connection, true, signal);
+    try {
+      const { facts } = await connect(connection, signal);
+      failures.delete(idOf(key));
+      await options.cluster.updateStatus(connection, readyStatus(connection, facts, options), signal);
+      return { requeueAfterMs: recheckMs };
+    } catch (error) {
+      signal.throwIfAborted();
+      // What only the API server refused says nothing about the database, so a working session stays.
+      if (error instanceof RowsealError && error.code.startsWith('Cluster')) throw error;
+      // A Secret that went wrong must not leave the old session applying as if it were still allowed in.
+      await disconnect(key);
+      const count = (failures.get(idOf(key)) ?? 0) + 1;
+      failures.set(idOf(key), count);
+      await reportFailure(connection, error, { options, signal });
+      return { requeueAfterMs: Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(count - 1, 10)) };
+    }
+  };
+
+  return {
+    kind: 'DatabaseConnection',
+    reconcile: async (key, signal) => {
+      const connection = options.cluster.get('DatabaseConnection', key);
+      if (connection === undefined) {
+        failures.delete(idOf(key));
+        await disconnect(key);
+        return {};
+      }
+      if (connection.metadata.deletionTimestamp === undefined) return reconcileLive(connection, signal);
+      const waiting = await awaitDependants(connection, options, signal);
+      if (waiting) return reconcileLiveWhileWaiting(connection, { connect, signal });
+      // If we die here, the restart finds the object still there and lets it go again.
+      await disconnect(key);
+      await options.cluster.setFinalizer(connection, false, signal);
+      return {};
+    },
+    get: (key) => connected.get(idOf(key))?.database,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close: async () => {
+      for (const entry of [...connected.values()]) await entry.database.close();
+      connected.clear();
+    },
+  };
+}
+
+/** Dependants with a deletion policy of their own need the database until they are gone. */
+async function reconcileLiveWhileWaiting(
+  connection: Connection,
+  { connect, signal }: { readonly connect: (connection: Connection, signal: AbortSignal) => Promise<Database>; readonly signal: AbortSignal },
+): Promise<ReconcileOutcome> {
+  await connect(connection, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return { requeueAfterMs: 5_000 };
+}
+
+/** True while objects still use the connection; they are named in its conditions. */
+async function awaitDependants(connection: Connection, { cluster, clock }: DatabaseConnectionOptions, signal: AbortSignal): Promise<boolean> {
+  const dependants = dependantsOf(connection, cluster);
+  if (dependants.total === 0 || connection.metadata.annotations['rowseal.dev/abandon'] !== undefined) return false;
+  const more = dependants.total > dependants.names.length ? ` and ${dependants.total - dependants.names.length} more` : '';
+  const readiness: Readiness = {
+    state: 'reconciling',
+    reason: 'DependantsExist',
+    message: `being deleted, but still used by ${dependants.names.join(', ')}${more} — delete them first`,
+  };
+  const conditions = readinessConditions(connection, readiness, { now: clock.now() });
+  await cluster.updateStatus(connection, { ...connection.status, observedGeneration: connection.metadata.generation, dependants, conditions }, signal);
+  return true;
+}
+
+async function reportFailure(connection: Connection, error: unknown, { options, signal }: { readonly options: DatabaseConnectionOptions; readonly signal: AbortSignal }): Promise<void> {
+  const { cluster, clock } = options;
+  const retryable = !(error instanceof RowsealError) || error.retryable;
+  const readiness: Readiness = { state: retryable ? 'reconciling' : 'stalled', reason: failureReason(error), message: describeError(error) };
+  const status: DatabaseConnectionStatus = {
+    ...connection.status,
+    observedGeneration: connection.metadata.generation,
+    dependants: dependantsOf(connection, cluster),
+    conditions: readinessConditions(connection, readiness, { now: clock.now() }),
+  };
+  await cluster.updateStatus(connection, status, signal);
+  cluster.notify(connection, { type: 'Warning', reason: readiness.reason, action: 'Connect', message: readiness.message });
+}
+
+function readyStatus(connection: Connection, facts: Database['facts'], { cluster, clock }: DatabaseConnectionOptions): DatabaseConnectionStatus {
+  const message = `connected to ${facts.database} as ${facts.user}, PostgreSQL ${facts.version}`;
+  return {
+    observedGeneration: connection.metadata.generation,
+    serverVersion: facts.version,
+    systemIdentifier: facts.systemIdentifier,
+    database: facts.database,
+    capabilities: [...facts.capabilities],
+    dependants: dependantsOf(connection, cluster),
+    conditions: readinessConditions(connection, { state: 'ready', reason: 'Connected', message }, { now: clock.now() }),
+  };
+}
+
+function dependantsOf(connection: Connection, cluster: Cluster): { total: number; names: string[] } {
+  const users = [...cluster.list('RowPolicy'), ...cluster.list('AuditPolicy')].filter(
+    ({ spec, metadata }) => idOf(resolveRef(spec.databaseRef, metadata)) === idOf(connection.metadata),
+  );
+  const names = users.map(({ kind, metadata }) => describeObject(kind, metadata)).sort();
+  return { total: names.length, names: names.slice(0, shownDependants) };
+}
+
+function idOf(key: ObjectKey): string {
+  return `${key.namespace}/${key.name}`;
+}
