@@ -29,11 +29,6 @@ export interface MendedCoverage {
   readonly problem: 'NotPublished' | 'Unlogged' | 'TriggerMissing';
 }
 
-export interface Installed {
-  readonly configuration: CaptureConfiguration;
-  readonly mended: readonly MendedCoverage[];
-}
-
 export interface SlotFacts {
   readonly name: string;
   readonly confirmedFlushLsn?: Lsn;
@@ -113,7 +108,7 @@ export interface AuditDatabase {
   captureName(logOrigin: string): string;
   facts(signal: AbortSignal): Promise<SourceFacts>;
   /** Idempotent: functions, triggers, replica identity, publication. Throws DatabaseObjectMissing, DatabasePrivilege, WaitingForLock. */
-  install(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<Installed>;
+  install(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<readonly MendedCoverage[]>;
   /** Reads what `install` would put in force, changing nothing; undefined where it has something to install or mend. */
   observe(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<CaptureConfiguration | undefined>;
   /** Drops slot, publication, and triggers that no other log needs. */
@@ -123,7 +118,7 @@ export interface AuditDatabase {
   /** Drops our slot if there is one and creates a new one; resolves with its consistent point. */
   recreateSlot(logOrigin: string, signal: AbortSignal): Promise<Lsn>;
   /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
-  emitConfiguration(logOrigin: string, installed: Installed, signal: AbortSignal): Promise<void>;
+  emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
   decoder(keyOf: (oid: number) => readonly string[] | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;

@@ -1,0 +1,137 @@
+// Parser of pgoutput's protocol version 1, text format: one frame to one event, bounded by the frame.
+import { type Lsn, lsn } from '../../model/branded.ts';
+import type { ChangeDecoder, RelationShape, StreamEvent, StreamFrame } from '../../ports/audit-database.ts';
+import { type ByteReader, malformed, readerOf } from './byte-reader.ts';
+import { keyJson, planRelation, readTuple, type RelationPlan, rowJson, type TupleTexts, unsentJson } from './tuple-json.ts';
+
+type KeyOf = (oid: number) => readonly string[] | undefined;
+
+/** Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01. */
+const postgresEpochMicros = 946_684_800_000_000n;
+const identities = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
+
+/** A decoder for one stream: it remembers the relations that the server described. */
+export function createDecoder(keyOf: KeyOf): ChangeDecoder {
+  const relations = new Map<number, RelationPlan>();
+  return { decode: (frame) => decodeFrame(frame, relations, keyOf) };
+}
+
+function decodeFrame(frame: StreamFrame, relations: Map<number, RelationPlan>, keyOf: KeyOf): StreamEvent {
+  const reader = readerOf(frame.data);
+  const event = decodeMessage(reader, { lsn: frame.walStart, relations, keyOf });
+  reader.end();
+  return event;
+}
+
+interface Context {
+  readonly lsn: Lsn;
+  readonly relations: Map<number, RelationPlan>;
+  readonly keyOf: KeyOf;
+}
+
+function decodeMessage(reader: ByteReader, context: Context): StreamEvent {
+  const kind = String.fromCharCode(reader.u8());
+  switch (kind) {
+    case 'B':
+      return { type: 'begin', commitLsn: lsn(reader.u64()), commitTimeMicros: reader.u64() + postgresEpochMicros, xid: reader.u32() };
+    case 'C':
+      return commit(reader);
+    case 'R':
+      return relation(reader, context);
+    case 'I':
+    case 'U':
+    case 'D':
+      return change(kind, reader, context);
+    case 'T':
+      return truncate(reader, context);
+    case 'M':
+      return message(reader);
+    case 'O':
+      reader.u64();
+      reader.text();
+      return { type: 'other' };
+    case 'Y':
+      reader.u32();
+      reader.text();
+      reader.text();
+      return { type: 'other' };
+    default:
+      throw malformed(`message type ${JSON.stringify(kind)}`);
+  }
+}
+
+function commit(reader: ByteReader): StreamEvent {
+  reader.u8();
+  const event: StreamEvent = { type: 'commit', commitLsn: lsn(reader.u64()), endLsn: lsn(reader.u64()) };
+  reader.u64();
+  return event;
+}
+
+function relation(reader: ByteReader, context: Context): StreamEvent {
+  const oid = reader.u32();
+  const schema = reader.text();
+  const table = reader.text();
+  const identity = identities[String.fromCharCode(reader.u8()) as keyof typeof identities] as RelationShape['replicaIdentity'] | undefined;
+  if (identity === undefined) throw malformed('replica identity');
+  const count = reader.u16();
+  const columns: RelationShape['columns'][number][] = [];
+  for (let index = 0; index < count; index++) {
+    const flags = reader.u8();
+    columns.push({ name: reader.text(), typeOid: reader.u32(), typeModifier: reader.i32(), identity: (flags & 1) === 1 });
+  }
+  // An empty schema stands for pg_catalog in this protocol.
+  const shape: RelationShape = { oid, schema: schema === '' ? 'pg_catalog' : schema, table, replicaIdentity: identity, columns };
+  context.relations.set(oid, planRelation(shape));
+  return { type: 'relation', relation: shape };
+}
+
+function change(kind: 'I' | 'U' | 'D', reader: ByteReader, context: Context): StreamEvent {
+  const oid = reader.u32();
+  const plan = context.relations.get(oid);
+  if (plan === undefined) throw malformed(`a change of relation ${oid}, which was not described`);
+  let part = reader.u8();
+  let before: TupleTexts | undefined;
+  let beforePositions = plan.sorted;
+  if (part === 0x4b || part === 0x4f) {
+    if (kind === 'I') throw malformed('an insert with an old row');
+    before = readTuple(reader, plan, undefined);
+    // In a key tuple the other columns are sent as NULL whatever they hold.
+    if (part === 0x4b) beforePositions = plan.identity;
+    part = kind === 'U' ? reader.u8() : 0;
+  }
+  if (kind === 'D' ? before === undefined : part !== 0x4e) throw malformed(`part ${part} of a change`);
+  const full = beforePositions === plan.sorted ? before : undefined;
+  const after = kind === 'D' ? undefined : readTuple(reader, plan, full);
+  const held = after ?? onlyAt(before, beforePositions);
+  return {
+    type: 'change',
+    operation: kind === 'I' ? 'insert' : kind === 'U' ? 'update' : 'delete',
+    lsn: context.lsn,
+    relation: oid,
+    before: before === undefined ? undefined : rowJson(before, plan, beforePositions),
+    after: after === undefined ? undefined : rowJson(after, plan, plan.sorted),
+    key: keyJson(held, plan, context.keyOf(oid)),
+    unsent: after === undefined ? undefined : unsentJson(after, plan),
+  };
+}
+
+function onlyAt(texts: TupleTexts | undefined, positions: readonly number[]): TupleTexts {
+  if (texts === undefined) return [];
+  return positions.length === texts.length ? texts : texts.map((text, position) => (positions.includes(position) ? text : undefined));
+}
+
+function truncate(reader: ByteReader, context: Context): StreamEvent {
+  const count = reader.u32();
+  const flags = reader.u8();
+  if (count * 4 !== reader.remaining()) throw malformed(`a truncate of ${count} relations`);
+  const relations: number[] = [];
+  for (let index = 0; index < count; index++) relations.push(reader.u32());
+  return { type: 'truncate', lsn: context.lsn, relations, cascade: (flags & 1) === 1, restartIdentity: (flags & 2) === 2 };
+}
+
+function message(reader: ByteReader): StreamEvent {
+  const flags = reader.u8();
+  const at = lsn(reader.u64());
+  const prefix = reader.text();
+  return { type: 'message', lsn: at, transactional: (flags & 1) === 1, prefix, content: reader.bytes(reader.i32()) };
+}
