@@ -1,0 +1,34 @@
+// The files of a numbered chain in order: those that were listed, then those that came since.
+import type { Inventory } from './inventory.ts';
+
+export interface NumberedFile {
+  readonly number: number;
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface NumberedFolder {
+  readonly inventory: Inventory;
+  /** Listed numbers, ascending. */
+  readonly numbers: readonly number[];
+  keyOf(number: number): string;
+}
+
+/** A hostile log may name any number; holes are named file by file only up to this many. */
+export const maxMissingNamed = 20;
+
+/** Holes are skipped: who reads sees them in the numbers. A writer may go on while we read, hence the tail. */
+export async function* numberedFiles({ inventory, numbers, keyOf }: NumberedFolder, signal: AbortSignal): AsyncGenerator<NumberedFile, undefined> {
+  let last = 0;
+  for (const number of numbers) {
+    const bytes = await inventory.read(keyOf(number), signal);
+    if (bytes === undefined) continue;
+    last = number;
+    yield { number, file: keyOf(number), bytes };
+  }
+  for (let number = last + 1; ; number += 1) {
+    const bytes = await inventory.read(keyOf(number), signal);
+    if (bytes === undefined) return undefined;
+    yield { number, file: keyOf(number), bytes };
+  }
+}
