@@ -5,7 +5,7 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, DatabaseEngine } from '../ports/database.ts';
 
 /** Throws BadReference for a missing Secret or key, BadSecret for what is wrong inside. */
-export async function resolveTarget(connection: Resource<'DatabaseConnection'>, { cluster, engine }: { readonly cluster: Cluster; readonly engine: DatabaseEngine }, signal: AbortSignal): Promise<ConnectionTarget> {
+export async function resolveTarget(connection: Resource<'DatabaseConnection'>, { cluster, engine }: { readonly cluster: Pick<Cluster, 'secret'>; readonly engine: Pick<DatabaseEngine, 'target'> }, signal: AbortSignal): Promise<ConnectionTarget> {
   const { spec, metadata } = connection;
   const read = async (name: string) => {
     const key = { namespace: metadata.namespace, name };

@@ -1,0 +1,83 @@
+// Plans one RowPolicy over a read-only transaction of its own: no lock, no role, nothing installed.
+import { compileDesired } from '../adapters/postgres/compile.ts';
+import { connectClient, endClient } from '../adapters/postgres/connection.ts';
+import { connectionTarget } from '../adapters/postgres/connection-target.ts';
+import { statementError } from '../adapters/postgres/database-error.ts';
+import { observe } from '../adapters/postgres/observe.ts';
+import { helperSchema } from '../adapters/postgres/policy-store.ts';
+import { renderSteps } from '../adapters/postgres/render.ts';
+import type { RunQuery } from '../adapters/postgres/session.ts';
+import { prepareSession } from '../adapters/postgres/session-start.ts';
+import { checkSqlPredicate } from '../adapters/postgres/sql-predicate.ts';
+import { RowsealError } from '../model/errors.ts';
+import { describeObject, type Resource } from '../model/kinds.ts';
+import { desiredFrom, membershipTables, rolesOf } from '../policy/desired.ts';
+import { plan as planSteps } from '../policy/plan.ts';
+import type { Observation } from '../policy/observed.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { ConnectionTarget } from '../ports/database.ts';
+import type { RenderedStep } from '../ports/policy-database.ts';
+import { resolveTarget } from '../reconcile/connection-attempt.ts';
+import { databaseKeyOf, neighboursOf, requireGrants, requireWiden, sqlTexts } from '../reconcile/row-policy-scope.ts';
+
+export interface PlannedPolicy {
+  readonly rowPolicy: string;
+  readonly database: string;
+  readonly digest: string;
+  readonly steps: readonly RenderedStep[];
+  /** The plan widens, and no grant allows that. */
+  readonly notGranted?: RowsealError;
+}
+
+/** Throws what makes a plan impossible: missing objects, refused predicates or grants, an unreachable database. */
+export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster, signal: AbortSignal): Promise<PlannedPolicy> {
+  const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
+  const desired = desiredFrom(policy.metadata, policy.spec, await neighboursOf(policy, cluster, signal));
+  await requireGrants(policy, desired, { cluster, signal });
+  for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
+  const tables = [...desired.tables.map((each) => each.table), ...membershipTables(desired)];
+  const observation = await observeReadOnly(target, { owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
+  const plan = planSteps(compileDesired(desired, observation, { claimsSetting: target.claimsSetting, helperSchema }), observation);
+  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, cluster, signal) : undefined;
+  return {
+    rowPolicy: describeObject('RowPolicy', policy.metadata),
+    database: `${target.database} at ${target.host}:${target.port}`,
+    digest: plan.digest,
+    steps: renderSteps(plan.steps),
+    ...(notGranted === undefined ? {} : { notGranted }),
+  };
+}
+
+function connectionOf(policy: Resource<'RowPolicy'>, cluster: Cluster): Resource<'DatabaseConnection'> {
+  const key = databaseKeyOf(policy);
+  const connection = cluster.get('DatabaseConnection', key);
+  if (connection !== undefined) return connection;
+  throw new RowsealError('BadReference', `${describeObject('DatabaseConnection', key)} is not among the manifests`, {
+    object: describeObject('RowPolicy', policy.metadata),
+    next: 'add it, or correct spec.databaseRef',
+  });
+}
+
+async function observeReadOnly(target: ConnectionTarget, request: Parameters<typeof observe>[1], signal: AbortSignal): Promise<Observation> {
+  const client = await connectClient(target, { purpose: 'plan' }, signal);
+  const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
+  try {
+    await prepareSession(query);
+    await query('begin isolation level repeatable read read only');
+    return await observe(query, request);
+  } catch (error) {
+    throw statementError(error, 'reading the catalog', describeObject('database', { namespace: target.host, name: target.database }));
+  } finally {
+    await endClient(client);
+  }
+}
+
+async function widenRefusal(policy: Resource<'RowPolicy'>, cluster: Cluster, signal: AbortSignal): Promise<RowsealError | undefined> {
+  try {
+    await requireWiden(policy, { cluster, signal });
+    return undefined;
+  } catch (error) {
+    if (error instanceof RowsealError && error.code === 'NotGranted') return error;
+    throw error;
+  }
+}
