@@ -8,7 +8,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
 import { logSettings } from './log-settings.ts';
 import type { OpenLogs } from './open-logs.ts';
-import { type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
+import { isSaidAlready, type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
 import type { Reconciler } from './reconciler.ts';
 
 export interface AuditLogOptions {
@@ -140,7 +140,7 @@ async function reportFailure(log: Resource<'AuditLog'>, error: unknown, context:
     conditions: readinessConditions(log, readiness, { now: clock.now() }),
   };
   await cluster.updateStatus(log, status, context.signal);
-  cluster.notify(log, { type: 'Warning', reason: readiness.reason, action: 'OpenLog', message: readiness.message });
+  if (!isSaidAlready(log, readiness)) cluster.notify(log, { type: 'Warning', reason: readiness.reason, action: 'OpenLog', message: readiness.message });
 }
 
 function statusOf(log: Resource<'AuditLog'>, opened: OpenLog, { clock }: AuditLogOptions): AuditLogStatus {

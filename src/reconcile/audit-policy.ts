@@ -12,7 +12,7 @@ import { auditSettings } from './audit-settings.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
 import type { OpenLogs } from './open-logs.ts';
-import { type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
+import { isSaidAlready, type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
 
 export interface AuditPolicyOptions {
@@ -74,8 +74,10 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
   const { options, signal } = context;
   const { group } = membershipOf(policy);
   try {
-    const parts = partsOf(policy, options);
+    const missing = missingPart(policy, options);
+    if (missing !== undefined) return await report(policy, missing, context);
     await refuseUngranted(policy, context);
+    const parts = partsOf(policy, options);
     const settings = auditSettings(await grantedMembers(group, context));
     const running = await options.groups.ensure(group, { ...parts, settings }, signal);
     const status = await running.status(signal);
@@ -83,11 +85,14 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
     return { requeueAfterMs: refreshMs };
   } catch (error) {
     if (signal.aborted) throw error;
-    const readiness = readinessOfError(error);
-    await options.cluster.updateStatus(policy, failureStatus(policy, readiness, options.clock), signal);
-    options.cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
-    return { requeueAfterMs: retryMs };
+    return report(policy, readinessOfError(error), context);
   }
+}
+
+async function report(policy: Policy, readiness: Readiness, { options, signal }: Context): Promise<ReconcileOutcome> {
+  await options.cluster.updateStatus(policy, failureStatus(policy, readiness, options.clock), signal);
+  if (!isSaidAlready(policy, readiness)) options.cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
+  return { requeueAfterMs: retryMs };
 }
 
 /** A policy that may not audit must not widen, or break, what the others of its group declare. */
@@ -119,22 +124,25 @@ async function refuseUngranted(policy: Policy, { options, signal }: Context): Pr
   });
 }
 
-function partsOf(policy: Policy, { cluster, databases, logs }: AuditPolicyOptions): { database: Database; log: LogWriter } {
+/** What the capture still waits for; both references are checked, the database first. */
+function missingPart(policy: Policy, { cluster, databases, logs }: AuditPolicyOptions): Readiness | undefined {
   const { databaseKey, logKey } = membershipOf(policy);
-  const database = databases.get(databaseKey);
-  if (database === undefined) throw notReady(policy, describeObject('DatabaseConnection', databaseKey), cluster.get('DatabaseConnection', databaseKey));
-  const log = logs.get(logKey);
-  if (log === undefined) throw notReady(policy, describeObject('AuditLog', logKey), cluster.get('AuditLog', logKey));
-  return { database, log };
+  const waitFor = (kind: 'DatabaseConnection' | 'AuditLog', key: ObjectKey, reason: string): Readiness => {
+    const known = cluster.get(kind, key) !== undefined;
+    const message = known ? `${describeObject(kind, key)} is not ready — see its conditions` : `${describeObject(kind, key)} does not exist — create it, or correct the reference`;
+    return { state: 'reconciling', reason, message };
+  };
+  if (databases.get(databaseKey) === undefined) return waitFor('DatabaseConnection', databaseKey, 'DatabaseNotReady');
+  if (logs.get(logKey) === undefined) return waitFor('AuditLog', logKey, 'LogNotReady');
+  return undefined;
 }
 
-function notReady(policy: Policy, name: string, target: Resource | undefined): RowsealError {
-  const missing = target === undefined;
-  return new RowsealError('BadReference', missing ? `${name} does not exist` : `${name} is not ready`, {
-    object: describeObject('AuditPolicy', policy.metadata),
-    next: missing ? 'create it, or correct the reference' : 'see its conditions',
-    retryable: true,
-  });
+function partsOf(policy: Policy, { databases, logs }: AuditPolicyOptions): { database: Database; log: LogWriter } {
+  const { databaseKey, logKey } = membershipOf(policy);
+  const database = databases.get(databaseKey);
+  const log = logs.get(logKey);
+  if (database !== undefined && log !== undefined) return { database, log };
+  throw new RowsealError('BadReference', 'its database or its log is not ready', { object: describeObject('AuditPolicy', policy.metadata), next: 'see their conditions', retryable: true });
 }
 
 /** After a policy went: the capture follows what is left, or stops. */

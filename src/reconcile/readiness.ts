@@ -1,5 +1,5 @@
 // The conditions Ready, Reconciling and Stalled as kstatus reads them: one state, three conditions.
-import { type ConditionUpdate, withConditions } from '../model/condition.ts';
+import { type ConditionUpdate, findCondition, withConditions } from '../model/condition.ts';
 import { RowsealError, toRowsealError } from '../model/errors.ts';
 import type { Condition, Resource } from '../model/kinds.ts';
 
@@ -41,4 +41,10 @@ export function readinessOfError(error: unknown, reason?: string): Readiness {
     reason: reason ?? failure.code,
     message: error instanceof RowsealError ? error.describe() : failure.message,
   };
+}
+
+/** Whether the Ready condition says this already; what was said once needs no further Event. */
+export function isSaidAlready(resource: Resource, { reason, message }: Readiness): boolean {
+  const ready = findCondition(resource.status.conditions as readonly Condition[] | undefined, 'Ready');
+  return ready?.reason === reason && ready.message === message;
 }
