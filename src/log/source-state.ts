@@ -1,11 +1,14 @@
 // What the journal remembers of each source, so that recovery needs nothing else (DESIGN §6, Recovery).
 import type { Lsn } from '../model/branded.ts';
 
-/** Strictly increasing for every source: the incarnation, the end of the commit record, changes of that transaction that are sealed. */
+/**
+ * Strictly increasing for every source: the incarnation, the start of the commit record (known from the transaction's first
+ * message on and the same at every replay; its end is not), changes of that transaction that are sealed.
+ */
 export interface SourcePosition {
   readonly incarnation: number;
   readonly lsn: Lsn;
-  /** Row changes of the transaction that ends at `lsn`, counted from its start, that are sealed; `complete` says no more will come. */
+  /** Row changes of the transaction whose commit record starts at `lsn`, counted from its start, that are sealed; `complete` says no more will come. */
   readonly seq: number;
   readonly complete: boolean;
 }

@@ -53,12 +53,13 @@ export interface StreamFrame {
   readonly data: Uint8Array;
 }
 
+/** `type` is PostgreSQL's own name (`int4`, `_text`), with its schema unless built in, or `oid:<number>` where the stream did not name it. */
 export interface RelationShape {
   readonly oid: number;
   readonly schema: string;
   readonly table: string;
   readonly replicaIdentity: 'default' | 'nothing' | 'full' | 'index';
-  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typeModifier: number; readonly identity: boolean }[];
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly typeModifier: number; readonly identity: boolean }[];
 }
 
 /** Rows are canonical JSON objects of column name to text form or null, ready to be put into an entry. */
@@ -120,6 +121,8 @@ export interface AuditDatabase {
   /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
   emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
+  /** A table that the configuration in force does not name yet, such as a new partition; undefined when it is gone already. */
+  partition(oid: number, signal: AbortSignal): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined>;
   decoder(keyOf: (oid: number) => readonly string[] | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
 }

@@ -109,3 +109,15 @@ export function needsFullIdentity(table: CatalogTable, settings: AuditSettings):
 export function standsComplete(table: CatalogTable, settings: AuditSettings): boolean {
   return table.triggers === 2 && table.recorded && (!table.declared || table.published) && !needsFullIdentity(table, settings);
 }
+
+/** A table that appeared after the configuration was written; undefined when it is gone already. */
+export async function readPartition(query: RunQuery, oid: number): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined> {
+  const [row] = await query<{ ancestors: readonly string[]; key: readonly string[] }>(
+    `select array(select a.relid::oid::int8::text from pg_partition_ancestors(c.oid) with ordinality as a(relid, n) where a.relid <> c.oid order by a.n) as ancestors,
+       array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+         where i.indrelid = c.oid and i.indisprimary order by a.attname) as key
+     from pg_class c where c.oid = $1`,
+    [oid],
+  );
+  return row === undefined ? undefined : { ancestors: row.ancestors.map(Number), key: row.key };
+}

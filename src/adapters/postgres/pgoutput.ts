@@ -1,6 +1,7 @@
 // Parser of pgoutput's protocol version 1, text format: one frame to one event, bounded by the frame.
+import pg from 'pg';
 import { type Lsn, lsn } from '../../model/branded.ts';
-import type { ChangeDecoder, RelationShape, StreamEvent, StreamFrame } from '../../ports/audit-database.ts';
+import type { ChangeDecoder, RelationShape, StreamEvent } from '../../ports/audit-database.ts';
 import { type ByteReader, malformed, readerOf } from './byte-reader.ts';
 import { keyJson, planRelation, readTuple, type RelationPlan, rowJson, type TupleTexts, unsentJson } from './tuple-json.ts';
 
@@ -10,22 +11,25 @@ type KeyOf = (oid: number) => readonly string[] | undefined;
 const postgresEpochMicros = 946_684_800_000_000n;
 const identities = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
 
+const builtinTypes: ReadonlyMap<number, string> = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid as number, name.toLowerCase()]));
+
 /** A decoder for one stream: it remembers the relations that the server described. */
 export function createDecoder(keyOf: KeyOf): ChangeDecoder {
-  const relations = new Map<number, RelationPlan>();
-  return { decode: (frame) => decodeFrame(frame, relations, keyOf) };
-}
-
-function decodeFrame(frame: StreamFrame, relations: Map<number, RelationPlan>, keyOf: KeyOf): StreamEvent {
-  const reader = readerOf(frame.data);
-  const event = decodeMessage(reader, { lsn: frame.walStart, relations, keyOf });
-  reader.end();
-  return event;
+  const known = { relations: new Map<number, RelationPlan>(), types: new Map<number, string>(), keyOf };
+  return {
+    decode: (frame) => {
+      const reader = readerOf(frame.data);
+      const event = decodeMessage(reader, { ...known, lsn: frame.walStart });
+      reader.end();
+      return event;
+    },
+  };
 }
 
 interface Context {
   readonly lsn: Lsn;
   readonly relations: Map<number, RelationPlan>;
+  readonly types: Map<number, string>;
   readonly keyOf: KeyOf;
 }
 
@@ -51,13 +55,18 @@ function decodeMessage(reader: ByteReader, context: Context): StreamEvent {
       reader.text();
       return { type: 'other' };
     case 'Y':
-      reader.u32();
-      reader.text();
-      reader.text();
-      return { type: 'other' };
+      return namedType(reader, context);
     default:
       throw malformed(`message type ${JSON.stringify(kind)}`);
   }
+}
+
+function namedType(reader: ByteReader, context: Context): StreamEvent {
+  const oid = reader.u32();
+  const schema = reader.text();
+  const name = reader.text();
+  context.types.set(oid, schema === '' ? name : `${schema}.${name}`);
+  return { type: 'other' };
 }
 
 function commit(reader: ByteReader): StreamEvent {
@@ -77,7 +86,9 @@ function relation(reader: ByteReader, context: Context): StreamEvent {
   const columns: RelationShape['columns'][number][] = [];
   for (let index = 0; index < count; index++) {
     const flags = reader.u8();
-    columns.push({ name: reader.text(), typeOid: reader.u32(), typeModifier: reader.i32(), identity: (flags & 1) === 1 });
+    const name = reader.text();
+    const type = reader.u32();
+    columns.push({ name, type: context.types.get(type) ?? builtinTypes.get(type) ?? `oid:${type}`, typeModifier: reader.i32(), identity: (flags & 1) === 1 });
   }
   // An empty schema stands for pg_catalog in this protocol.
   const shape: RelationShape = { oid, schema: schema === '' ? 'pg_catalog' : schema, table, replicaIdentity: identity, columns };

@@ -1,0 +1,119 @@
+// The audit half of a PostgreSQL database, on the operator's one session; only the stream has a connection of its own.
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatLsn, parseLsn } from '../../model/branded.ts';
+import { RowsealError } from '../../model/errors.ts';
+import type { AuditDatabase, ChangeStream, MessageKey, SourceFacts } from '../../ports/audit-database.ts';
+import type { Randomness } from '../../ports/clock.ts';
+import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { configurationOf, readPartition, readTables } from './audit-catalog.ts';
+import { describeTarget, statementError } from './database-error.ts';
+import { installAudit, isInstalled, removeAudit } from './install-audit.ts';
+import { createDecoder } from './pgoutput.ts';
+import { quoteTable } from './quote.ts';
+import { openStream } from './replication.ts';
+import type { RunQuery, Session } from './session.ts';
+import { createSlot, dropSlot, readSlot } from './slot.ts';
+
+export interface AuditDatabaseParts {
+  readonly session: Session;
+  readonly facts: ServerFacts;
+  readonly target: ConnectionTarget;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+}
+
+const takeoverDeadlineMs = 20_000;
+const takeoverPauseMs = 200;
+
+export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
+  const { session, facts, target, randomness, logger } = parts;
+  const object = describeTarget(target);
+  const claimsSetting = target.claimsSetting;
+  const nameOf = (origin: string) => captureName(facts, origin);
+  /** Runs alone on the session; errors say what was being done. */
+  const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {
+    try {
+      return await (transaction ? session.transaction(action, signal) : session.exclusively(action, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw statementError(error, doing, object);
+    }
+  };
+  const emit = (query: RunQuery, body: unknown) => query('select rowseal.emit($1)', [JSON.stringify(body)]);
+
+  return {
+    captureName: nameOf,
+    facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
+    install: (origin, settings, signal) =>
+      run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
+    observe: (origin, settings, signal) =>
+      run('observing the capture', signal, async (query) => {
+        if (!(await isInstalled(query, nameOf(origin), settings))) return undefined;
+        return configurationOf(await readTables(query, nameOf(origin), settings), claimsSetting);
+      }),
+    remove: (origin, signal) =>
+      run('removing the capture', signal, async (query) => {
+        await dropSlot(query, nameOf(origin));
+        await removeAudit(query, nameOf(origin));
+      }),
+    messageKey: (signal) => run('reading the message key', signal, readKey),
+    slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
+    recreateSlot: (origin, signal) => run('creating the slot', signal, (query) => createSlot(query, nameOf(origin), facts.versionNumber)),
+    emitConfiguration: (origin, settings, mended, signal) =>
+      run(
+        'writing the configuration into the WAL',
+        signal,
+        async (query) => {
+          const name = nameOf(origin);
+          // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
+          for (const table of await readTables(query, name, settings)) await query(`lock table only ${quoteTable(table)} in access share mode`);
+          const configuration = configurationOf(await readTables(query, name, settings), claimsSetting);
+          await emit(query, ['g', name, configuration, mended]);
+        },
+        true,
+      ),
+    emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, async (query) => void (await emit(query, ['m', nameOf(origin), nonce]))),
+    decoder: createDecoder,
+    partition: (oid, signal) => run('looking a partition up', signal, (query) => readPartition(query, oid)),
+    stream: (origin, from, signal) => {
+      const name = nameOf(origin);
+      logger.debug({ slot: name, from: formatLsn(from) }, 'starting to stream');
+      return takeOver(() => openStream({ target, name, from }, signal), signal);
+    },
+  };
+}
+
+/** Slot and publication share one name: at most 63 bytes, the same after every restart. */
+function captureName(facts: ServerFacts, origin: string): string {
+  const hash = createHash('sha256').update(JSON.stringify([facts.systemIdentifier, facts.database, origin])).digest('hex');
+  return `rowseal_${hash.slice(0, 20)}`;
+}
+
+async function readSource(query: RunQuery, facts: ServerFacts): Promise<SourceFacts> {
+  const [row] = await query<{ flush: string; file: string }>(
+    'select pg_current_wal_flush_lsn()::text as flush, pg_walfile_name(pg_current_wal_flush_lsn()) as file',
+  );
+  if (row === undefined) throw new RowsealError('DatabaseStatement', 'the server has no WAL position', { retryable: true });
+  return { systemIdentifier: facts.systemIdentifier, database: facts.database, timeline: Number.parseInt(row.file.slice(0, 8), 16), flushLsn: parseLsn(row.flush) };
+}
+
+async function readKey(query: RunQuery): Promise<MessageKey> {
+  const [row] = await query<{ inner: Buffer; outer: Buffer }>('select inner_pad as inner, outer_pad as outer from rowseal.audit_key');
+  if (row === undefined) throw new RowsealError('DatabaseObjectMissing', 'the key of the audit messages is gone', { next: 'install the capture again', retryable: true });
+  return row;
+}
+
+/** After a kill the server may take a moment to notice that the earlier walsender is dead. */
+async function takeOver(open: () => Promise<ChangeStream>, signal: AbortSignal): Promise<ChangeStream> {
+  const deadline = performance.now() + takeoverDeadlineMs;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!(error instanceof RowsealError) || error.code !== 'DatabaseConflict' || performance.now() > deadline) throw error;
+      await sleep(takeoverPauseMs, undefined, { signal });
+    }
+  }
+}
