@@ -135,8 +135,10 @@ class ApiServerCluster implements KubernetesCluster {
 
   async updateStatus<K extends KindName>({ kind, metadata }: Resource<K>, status: StatusOf<K>, signal: AbortSignal): Promise<void> {
     const cached = this.#caches[kind].get(metadata);
-    if (cached?.metadata.uid === metadata.uid && sameStatus(cached.status, status)) return;
-    const written = await applyStatus(this.#client, { kind, identity: metadata, status }, signal);
+    // Gone, or another object of the same name, of which this status says nothing.
+    if (cached?.metadata.uid !== metadata.uid || sameStatus(cached.status, status)) return;
+    const { resourceVersion } = cached.metadata;
+    const written = await applyStatus(this.#client, { kind, identity: metadata, resourceVersion, status }, signal);
     if (written !== undefined) this.#caches[kind].putAnswer(written);
   }
 
@@ -184,7 +186,7 @@ class ApiServerCluster implements KubernetesCluster {
     );
     const status = { ...before, conditions };
     if (sameStatus(before, status)) return;
-    await applyStatus(this.#client, { kind, identity: metadata, status }, this.#stop.signal).catch((cause: unknown) => {
+    await applyStatus(this.#client, { kind, identity: metadata, resourceVersion: metadata.resourceVersion, status }, this.#stop.signal).catch((cause: unknown) => {
       if (!this.#stop.signal.aborted) this.#options.logger.warn({ object: describeObject(kind, metadata), error: describeError(cause) }, 'a status could not be written');
     });
   }
