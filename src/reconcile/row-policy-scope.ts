@@ -68,14 +68,18 @@ export async function requireGrants(policy: Policy, desired: Desired, asking: As
   const tests = policy.spec.tests ?? [];
   const roles = [...new Set([...policy.spec.rules.flatMap((rule) => rule.roles), ...tests.map((test) => test.as.role)])];
   await requireWish(policy, { tables: targetTables(policy.spec), roles, rights: sqlTexts(policy).length > 0 ? ['SQL'] : [] }, asking);
-  const tested = tests.flatMap(({ expect }) => [expect.table, expect.denied?.table]).filter((table) => table !== undefined);
-  const read = [...membershipTables(desired), ...tested.map((table) => ({ schema: policy.spec.target.schema, table }))];
-  await requireWish(policy, { tables: read, roles: [], rights: [] }, asking);
+  await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
 }
 
 /** A plan that may widen needs the right to, for the roles it is about. */
 export async function requireWiden(policy: Policy, asking: Asking): Promise<void> {
   await requireWish(policy, { tables: targetTables(policy.spec), roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] }, asking);
+}
+
+/** Tables that in-manifest tests read, write or copy. */
+export function testedTables({ spec }: Policy): readonly TableName[] {
+  const names = (spec.tests ?? []).flatMap(({ expect, fixture }) => [expect.table, expect.denied?.table, ...Object.keys(fixture ?? {})]);
+  return [...new Set(names)].filter((table) => table !== undefined).map((table) => ({ schema: spec.target.schema, table }));
 }
 
 /** The texts of all `sql` predicates, each with where it stands. */

@@ -11,7 +11,7 @@ import type { Readiness } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
 import { pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
-import { databaseKeyOf, neighboursOf, policiesOf, requireDatabase, requireGrants, requireWiden, sqlTexts } from './row-policy-scope.ts';
+import { databaseKeyOf, neighboursOf, policiesOf, requireDatabase, requireGrants, requireWiden, sqlTexts, testedTables } from './row-policy-scope.ts';
 import { driftedTables, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
 
 const maxReplans = 5;
@@ -60,7 +60,7 @@ async function enforceOnce(context: RowPolicyContext, status: Partial<RowPolicyS
   await checkSqlPredicates(context, database);
   let replans = 0;
   for (;;) {
-    const { observation, plan } = await look(database, desired, signal);
+    const { observation, plan } = await look(context, database, desired);
     status.plan = planStatus(plan, database.render(plan.steps));
     status.tables = tablesStatus(policy, observation, undefined);
     if (policy.spec.mode === 'Plan') return planOnly(plan);
@@ -75,7 +75,7 @@ async function enforceOnce(context: RowPolicyContext, status: Partial<RowPolicyS
       if (replans < maxReplans) continue;
       throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
     }
-    const after = changed ? await look(database, desired, signal) : { observation, plan };
+    const after = changed ? await look(context, database, desired) : { observation, plan };
     status.plan = planStatus(after.plan, database.render(after.plan.steps));
     status.tables = tablesStatus(policy, after.observation, changed ? { plan, now: clock.now().toISOString() } : undefined);
     if (tests !== undefined) await liveTests(context, { ...request, observation: after.observation }, { status, before: tests });
@@ -90,8 +90,8 @@ interface Request {
   readonly plan: Plan;
 }
 
-async function look(database: PolicyDatabase, desired: Desired, signal: AbortSignal): Promise<{ observation: Observation; plan: Plan }> {
-  const tables = [...desired.tables.map((target) => target.table), ...membershipTables(desired)];
+async function look({ policy, signal }: RowPolicyContext, database: PolicyDatabase, desired: Desired): Promise<{ observation: Observation; plan: Plan }> {
+  const tables = [...desired.tables.map((target) => target.table), ...membershipTables(desired), ...testedTables(policy)];
   const observation = await database.observe({ owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
   return { observation, plan: planSteps(database.compile(desired, observation), observation) };
 }

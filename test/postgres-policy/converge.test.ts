@@ -37,6 +37,8 @@ async function catalog(): Promise<unknown> {
   return rows;
 }
 
+const widening = (plan: Awaited<ReturnType<Flow['planOf']>>) => plan.steps.map((step) => [step.operation.kind, step.widening]);
+
 describe('planning', () => {
   it('has nothing to do once applied, and writes nothing then', async () => {
     await flow.converge('orders', spec);
@@ -69,7 +71,7 @@ describe('planning', () => {
 
   it('converges from any spec to any other as from nothing, and plans nothing afterwards', async () => {
     const term = fc.oneof(
-      fc.record({ column: fc.constant('tenant_id'), op: fc.constantFrom('Eq' as const, 'Ne' as const), claim: fc.constant(['t']), not: fc.boolean() }),
+      fc.record({ column: fc.constant('tenant_id'), op: fc.constantFrom('Eq' as const, 'Ne' as const), claim: fc.constant<string[]>(['t']), not: fc.boolean() }),
       fc.record({ column: fc.constant('id'), op: fc.constant('In' as const), values: fc.uniqueArray(fc.integer({ min: 0, max: 9 }).map(String), { minLength: 1, maxLength: 3 }) }),
       fc.boolean().map((not) => ({ column: 'team_id', not, member: { table: 'members', column: 'team_id', where: { all: [{ column: 'user_id', op: 'Eq' as const, claim: ['sub'] }] } } })),
     );
@@ -77,7 +79,7 @@ describe('planning', () => {
     const rule = fc.record({
       name: fc.constantFrom('one', 'two', 'three'),
       as: fc.constantFrom('Permissive' as const, 'Restrictive' as const),
-      roles: fc.oneof(fc.uniqueArray(fc.constantFrom('app', 'other', 'third'), { minLength: 1 }), fc.constant(['PUBLIC'])),
+      roles: fc.oneof(fc.uniqueArray(fc.constantFrom<string>('app', 'other', 'third'), { minLength: 1 }), fc.constant<string[]>(['PUBLIC'])),
       commands: fc.constantFrom<Rules[number]['commands'][]>(['All'], ['Select'], ['Select', 'Update'], ['Select', 'Insert', 'Delete']),
       using,
     });
@@ -103,8 +105,6 @@ describe('planning', () => {
 });
 
 describe('widening', () => {
-  const widening = (plan: Awaited<ReturnType<Flow['planOf']>>) => plan.steps.map((step) => [step.operation.kind, step.widening]);
-
   it('is said of whatever is not provably narrower', async () => {
     expect(widening(await flow.converge('orders', { rules: [{ ...tenant, roles: ['app', 'other'] }] }))).toEqual([['EnableRowSecurity', false], ['ForceRowSecurity', false], ['CreatePolicy', false]]);
     expect(widening(await flow.converge('orders', spec))).toEqual([['AlterPolicy', false]]);

@@ -38,11 +38,11 @@ describe('while policies change', () => {
     const states: readonly Rules[] = [[tenantRule()], [wide, restricted], [tenantRule({ commands: ['Select', 'Delete'] })], [wide, restricted, tenantRule()], [tenantRule({ as: 'Restrictive' }), wide]];
     await flow.converge('orders', { rules: states[0] ?? [] });
     const clients = await Promise.all([reader(), reader(), reader()]);
-    let done = false;
+    const done = new AbortController();
     let reads = 0;
     const foreign: unknown[] = [];
     const reading = clients.map(async (client, index) => {
-      while (!done) {
+      while (!done.signal.aborted) {
         const { rows } = await client.query(index === 0 ? { name: 'prepared', text: 'select tenant_id from orders' } : 'select tenant_id from orders');
         reads += 1;
         foreign.push(...rows.filter((row) => row.tenant_id !== 'a'));
@@ -52,7 +52,7 @@ describe('while policies change', () => {
       await flow.converge('orders', { rules: states[round % states.length] ?? [], rowSecurity: round % 3 === 0 ? 'Enabled' : 'Forced' });
       if (round % 10 === 9) await flow.remove('orders', 'FailClosed');
     }
-    done = true;
+    done.abort();
     await Promise.all(reading);
     await Promise.all(clients.map((client) => client.end()));
     expect(foreign).toEqual([]);

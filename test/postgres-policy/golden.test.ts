@@ -1,0 +1,74 @@
+// Every statement and every predicate shape as SQL, in a golden file: a change of it is a change of what databases run.
+import { describe, expect, it } from 'vitest';
+import { compileDesired } from '../../src/adapters/postgres/compile.ts';
+import { policySchemaSql } from '../../src/adapters/postgres/policy-schema.ts';
+import { operationSql, renderSteps } from '../../src/adapters/postgres/render.ts';
+import { desiredFrom } from '../../src/policy/desired.ts';
+import type { Observation, ObservedColumn, ObservedTable } from '../../src/policy/observed.ts';
+import { plan } from '../../src/policy/plan.ts';
+import { type Rules, specOf } from './harness.ts';
+
+const column = (name: string, type: string, extra: Partial<ObservedColumn> = {}): ObservedColumn => ({ name, baseType: { schema: 'pg_catalog', name: type }, declaredType: type, operatorSchema: 'pg_catalog', softInput: true, ...extra });
+const table = (name: string, rowSecurity: boolean): ObservedTable => ({
+  table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', owner: 'o', owned: true, rowSecurity, forced: false, policies: [], digest: '',
+  columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar'), column('owner', 'name'), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false })],
+});
+const observation = (versionNumber: number): Observation => ({
+  versionNumber, currentRole: 'us', bypassesRowSecurity: true, roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }],
+  tables: [table('members', false), table('orders', false), table('secrets', true)],
+});
+
+type Using = NonNullable<Rules[number]['using']>;
+const member = (name: string, not = false): Using => ({ all: [{ column: 'tenant_id', not, member: { table: name, column: 'tenant_id', where: { all: [{ column: 'owner', op: 'Eq', currentRole: true }, { column: 'code', op: 'Eq', claim: ['sub'] }] } } }] });
+const shapes: Readonly<Record<string, Using>> = {
+  'claim of a cast type': { all: [{ column: 'tenant_id', op: 'Eq', claim: ['app', 'tenant'] }] },
+  'claim of a textual type': { all: [{ column: 'code', op: 'Eq', claim: ['code'] }] },
+  'type of an extension': { all: [{ column: 'email', op: 'Eq', claim: ['email'] }] },
+  'literal, negated': { all: [{ column: 'id', op: 'Lt', value: "1'", not: true }] },
+  'values': { all: [{ column: 'id', op: 'In', values: ['1', '2'] }] },
+  'values, negated': { all: [{ column: 'id', op: 'In', values: ['1'], not: true }] },
+  'claim that holds an array': { all: [{ column: 'id', op: 'In', claim: ['ids'] }] },
+  'null and other column': { all: [{ column: 'code', op: 'IsNull', not: true }, { column: 'code', op: 'Ne', otherColumn: 'owner' }] },
+  'claim against literal': { all: [{ claim: ['admin'], op: 'Eq', value: 'true' }] },
+  'current role': { all: [{ column: 'owner', op: 'Eq', currentRole: true }] },
+  'alternatives': { any: [{ all: [{ column: 'id', op: 'Eq', value: '1' }] }, { all: [{ column: 'id', op: 'Eq', value: '2' }, { column: 'code', op: 'IsNull' }] }] },
+  'membership': member('members'),
+  'membership, negated': member('members', true),
+  'membership in a governed table': member('secrets'),
+  'sql': { sql: 'id = 1 -- all of it' },
+};
+
+function compiled(using: Using, versionNumber: number) {
+  const rules: Rules = [{ name: 'r', roles: ['app'], commands: ['All'], using }];
+  return compileDesired(desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules }), { governed: [], forced: [] }), observation(versionNumber), { claimsSetting: 'request.jwt.claims', helperSchema: 'rowseal' });
+}
+
+describe('the SQL we write', () => {
+  it.each(Object.keys(shapes))('for a predicate: %s', async (shape) => {
+    const text = [180_004, 150_018].map((version) => {
+      const steps = plan(compiled(shapes[shape] ?? {}, version), observation(version)).steps;
+      return `-- PostgreSQL ${Math.floor(version / 10_000)}\n${renderSteps(steps).map((step) => `${step.sql};`).join('\n')}`;
+    });
+    await expect(`${text.join('\n\n')}\n`).toMatchFileSnapshot(`golden/${shape.replaceAll(/[^a-z]+/g, '-')}.sql`);
+  });
+
+  it('for each operation', async () => {
+    const policy = compiled({ all: [{ column: 'id', op: 'Eq', value: '1' }] }, 180_004).tables[0]?.policies[0];
+    if (policy === undefined) throw new Error('no policy');
+    const target = { schema: 'public', table: 'or"ders' };
+    const sql = [
+      operationSql({ kind: 'EnableRowSecurity', table: target }),
+      operationSql({ kind: 'ForceRowSecurity', table: target }),
+      operationSql({ kind: 'NoForceRowSecurity', table: target }),
+      operationSql({ kind: 'DisableRowSecurity', table: target }),
+      operationSql({ kind: 'CreatePolicy', table: target, policy: { ...policy, as: 'Restrictive', command: 'Insert', roles: ['PUBLIC'], check: 'false' } }),
+      operationSql({ kind: 'AlterPolicy', table: target, policy }),
+      operationSql({ kind: 'DropPolicy', table: target, name: policy.name }),
+    ];
+    await expect(`${sql.join(';\n')};\n`).toMatchFileSnapshot('golden/operations.sql');
+  });
+
+  it('for our schema', async () => {
+    await expect(`${policySchemaSql.join(';\n\n')};\n`).toMatchFileSnapshot('golden/schema.sql');
+  });
+});

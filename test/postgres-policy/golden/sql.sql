@@ -1,0 +1,15 @@
+-- PostgreSQL 18
+alter table "public"."orders" enable row level security;
+alter table "public"."orders" force row level security;
+create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
+  using ((
+id = 1 -- all of it
+));
+
+-- PostgreSQL 15
+alter table "public"."orders" enable row level security;
+alter table "public"."orders" force row level security;
+create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
+  using ((
+id = 1 -- all of it
+));

@@ -1,0 +1,214 @@
+// RowPolicy end to end but for Kubernetes: manifests in a Cluster in memory, a real PostgreSQL behind the ports.
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readFacts } from '../../src/adapters/postgres/facts.ts';
+import { createPolicyChecks } from '../../src/adapters/postgres/policy-checks.ts';
+import { createProbe, type Probe } from '../../src/adapters/postgres/probe.ts';
+import type { DatabaseConnectionSpec, RowPolicySpec } from '../../src/model/kinds.ts';
+import type { Database } from '../../src/ports/database.ts';
+import { createRowPolicyReconciler } from '../../src/reconcile/row-policy.ts';
+import { type Postgres, startPostgres } from '../parts/postgres.ts';
+import { quietLogger } from '../parts/quiet-logger.ts';
+import { clock, type Flow, never, setting, startFlow } from '../postgres-policy/harness.ts';
+import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
+
+const key = { namespace: 'shop', name: 'orders' };
+const connection = { namespace: 'shop', name: 'db' };
+const connectionSpec: DatabaseConnectionSpec = { engine: 'PostgreSQL', connection: { secretRef: { name: 'db' } } };
+const spec: RowPolicySpec = {
+  databaseRef: { name: 'db' },
+  target: { schema: 'public', tables: ['orders'] },
+  rules: [{ name: 'tenant', roles: ['app'], commands: ['All'], using: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['t'] }] } }],
+};
+
+let postgres: Postgres;
+let flow: Flow;
+let probe: Probe;
+let database: Database;
+let connected: Database | undefined;
+let cluster: MemoryCluster;
+let reconcile: () => Promise<unknown>;
+let listening: AbortController;
+const enqueued: string[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  flow = await startFlow(postgres);
+  await flow.admin.query('create role app');
+  const { session, store } = flow;
+  const facts = await session.exclusively((query) => readFacts(query, session.target), never);
+  const randomness = { bytes: (length: number) => randomBytes(length) };
+  probe = createProbe({ session, facts, randomness });
+  const checks = createPolicyChecks({ session, probe, randomness, claimsSetting: setting });
+  database = { facts, policies: { ...store, ...checks, onDrift: (listener: () => void, signal: AbortSignal) => store.onDrift(listener, AbortSignal.any([signal, listening.signal])) }, lost: session.lost, close: () => Promise.resolve() } as unknown as Database;
+});
+afterAll(async () => {
+  await probe?.close(never);
+  await flow?.close();
+  await postgres?.stop();
+});
+beforeEach(async () => {
+  await flow.admin.query(`drop table if exists orders cascade; create table orders (id int primary key, tenant_id text); insert into orders values (1, 'a'), (2, 'b'); grant all on orders to app`);
+  cluster = createMemoryCluster();
+  listening = new AbortController();
+  connected = database;
+  cluster.put('DatabaseConnection', connection, connectionSpec);
+  cluster.put('RowPolicy', key, spec);
+  const databases = { get: () => connected, onChange: () => () => undefined };
+  const reconciler = createRowPolicyReconciler({ cluster, databases, clock, logger: quietLogger(), enqueue: (other) => enqueued.push(other.name) });
+  reconcile = () => reconciler.reconcile(key, never);
+});
+
+afterEach(() => listening.abort());
+
+const status = () => cluster.get('RowPolicy', key)?.status ?? {};
+const condition = (type: string) => status().conditions?.find((candidate) => candidate.type === type);
+const ready = () => [condition('Ready')?.status, condition('Ready')?.reason];
+const visible = async () => (await flow.see('app', '{"t":"a"}', 'select id from orders order by id')).map((row) => row['id']);
+const change = (extra: Partial<RowPolicySpec>) => cluster.put('RowPolicy', key, { ...spec, ...extra });
+
+const sqlRule = (sql: string): Partial<RowPolicySpec> => ({ rules: [{ name: 'r', roles: ['app'], commands: ['All'], using: { sql } }] });
+
+describe('a RowPolicy', () => {
+  it('becomes Ready, says what is in force, and then writes nothing any more', async () => {
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+    expect(status()).toMatchObject({ observedGeneration: 1, plan: { total: 0 }, tables: [{ name: 'public.orders', digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/), appliedAt: expect.any(String) }] });
+    const writes = cluster.statusWrites();
+    await reconcile();
+    await reconcile();
+    expect(cluster.statusWrites()).toBe(writes);
+  });
+
+  it('mends drift at once and says so in an Event, once', async () => {
+    await reconcile();
+    await flow.admin.query('alter table orders disable row level security');
+    await reconcile();
+    await reconcile();
+    expect(await visible()).toEqual([1]);
+    expect(cluster.notices.filter((notice) => notice.reason === 'DriftDetected')).toHaveLength(1);
+    await flow.admin.query('drop policy rowseal_shop_orders_tenant on orders');
+    await expect.poll(() => enqueued.length, { timeout: 5_000 }).toBeGreaterThan(0);
+  });
+
+  it('is looked at again and changed when the manifest is, without calling that drift', async () => {
+    await reconcile();
+    change({ rules: [{ name: 'all', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Gt', value: '0' }] } }] });
+    await reconcile();
+    expect(await visible()).toEqual([1, 2]);
+    expect(cluster.notices.map((notice) => notice.reason)).toEqual(['Applied', 'Applied']);
+  });
+
+  it('in mode Plan reports and changes nothing', async () => {
+    change({ mode: 'Plan' });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'PlanOnly']);
+    expect(status().plan).toMatchObject({ total: 3, steps: [{ widening: false }, {}, { sql: expect.stringContaining('create policy') }] });
+    expect(await visible()).toEqual([1, 2]);
+  });
+});
+
+describe('what is wrong is a condition with its reason', () => {
+  it.each<[string, Partial<RowPolicySpec>, string]>([
+    ['a missing table', { target: { schema: 'public', tables: ['gone'] } }, 'TableMissing'],
+    ['a missing role', { rules: [{ name: 'r', roles: ['nobody'], commands: ['Select'], using: { all: [{ column: 'id', op: 'Eq', value: '1' }] } }] }, 'RoleMissing'],
+    ['a missing column', { rules: [{ name: 'r', roles: ['app'], commands: ['Select'], using: { all: [{ column: 'gone', op: 'Eq', value: '1' }] } }] }, 'ColumnMissing'],
+    ['a literal that does not fit', { rules: [{ name: 'r', roles: ['app'], commands: ['Select'], using: { all: [{ column: 'id', op: 'Eq', value: 'x' }] } }] }, 'InvalidPredicate'],
+    ['sql without a grant', { rules: [{ name: 'r', roles: ['app'], commands: ['Select'], using: { sql: 'true' } }] }, 'NotGranted'],
+  ])('%s', async (_what, extra, reason) => {
+    change(extra);
+    await reconcile();
+    expect(ready()).toEqual(['False', reason]);
+    expect(condition('Stalled')?.status).toBe('True');
+    const { rows } = await flow.admin.query(`select relrowsecurity from pg_class where relname = 'orders'`);
+    expect(rows).toEqual([{ relrowsecurity: false }]);
+    await reconcile();
+    expect(cluster.notices).toHaveLength(1);
+    change({});
+    await reconcile();
+    expect([...ready(), condition('Stalled')]).toEqual(['True', 'Enforced', undefined]);
+  });
+
+  it('a database that is not connected', async () => {
+    connected = undefined;
+    await reconcile();
+    expect([...ready(), condition('Reconciling')?.status]).toEqual(['False', 'DatabaseNotReady', 'True']);
+  });
+
+  it('sql that is granted but not harmless', async () => {
+    cluster.put('DatabaseConnection', connection, { ...connectionSpec, grants: [{ name: 'sql', namespaces: { from: 'Same' }, rights: ['SQL', 'Widen'] }] });
+    change(sqlRule(`set_config('role', 'none', true) is not null`));
+    await reconcile();
+    expect(ready()).toEqual(['False', 'InvalidPredicate']);
+    change(sqlRule(`tenant_id = 'a' -- only those`));
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+  });
+
+  it('a widening plan without the right to', async () => {
+    await reconcile();
+    cluster.put('DatabaseConnection', connection, { ...connectionSpec, grants: [{ name: 'narrow', namespaces: { from: 'Same' } }] });
+    change({ rules: [...spec.rules, { name: 'more', roles: ['app'], commands: ['Select'], using: { all: [{ column: 'id', op: 'Eq', value: '2' }] } }] });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'NotGranted']);
+    expect(await visible()).toEqual([1]);
+  });
+});
+
+describe('tests in the manifest', () => {
+  const fixture = { orders: [{ id: 1, tenant_id: 'a' }, { id: 2, tenant_id: 'b' }] };
+  it('that pass let the policy through', async () => {
+    change({
+      tests: [
+        { name: 'its own', fixture, as: { role: 'app', claims: { t: 'a' } }, expect: { table: 'orders', visible: [{ id: 1 }] } },
+        { name: 'no cross-tenant write', fixture, as: { role: 'app', claims: { t: 'a' } }, expect: { denied: { command: 'Insert', table: 'orders', row: { id: 3, tenant_id: 'b' } } } },
+        { name: 'live', as: { role: 'app', claims: { t: 'b' } }, expect: { table: 'orders', count: 1 } },
+      ],
+    });
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(status().tests?.map((test) => [test.name, test.passed])).toEqual([['its own', true], ['no cross-tenant write', true], ['live', true]]);
+  });
+
+  it('that fail stop the apply', async () => {
+    change({ tests: [{ name: 'wrong', fixture, as: { role: 'app', claims: { t: 'a' } }, expect: { table: 'orders', count: 2 } }] });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'TestFailed']);
+    expect(status().tests).toMatchObject([{ name: 'wrong', passed: false }]);
+    expect(await visible()).toEqual([1, 2]);
+  });
+});
+
+describe('deleting', () => {
+  it('retains without a finalizer', async () => {
+    await reconcile();
+    cluster.remove('RowPolicy', key);
+    await reconcile();
+    expect(cluster.get('RowPolicy', key)).toBeUndefined();
+    expect(await visible()).toEqual([1]);
+  });
+
+  it('restores, then lets go', async () => {
+    change({ deletionPolicy: 'Restore' });
+    await reconcile();
+    cluster.remove('RowPolicy', key);
+    expect(cluster.get('RowPolicy', key)).toBeDefined();
+    await reconcile();
+    expect(cluster.get('RowPolicy', key)).toBeUndefined();
+    expect(await visible()).toEqual([1, 2]);
+  });
+
+  it('waits for a database that is away, saying so, and lets go when abandoned', async () => {
+    change({ deletionPolicy: 'FailClosed' });
+    await reconcile();
+    connected = undefined;
+    cluster.remove('RowPolicy', key);
+    await reconcile();
+    expect(ready()).toEqual(['False', 'DatabaseNotReady']);
+    cluster.put('RowPolicy', key, { ...spec, deletionPolicy: 'FailClosed' }, { annotations: { 'rowseal.dev/abandon': 'true' } });
+    await reconcile();
+    expect(cluster.get('RowPolicy', key)).toBeUndefined();
+  });
+});
