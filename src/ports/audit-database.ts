@@ -1,6 +1,6 @@
 // The audit half of a database: installing the capture, its slot, and the stream of committed changes (DESIGN §5).
 import type { Lsn } from '../model/branded.ts';
-import type { AuditSettings } from './audit-runtime.ts';
+import type { AuditSettings } from './audit-settings.ts';
 
 /** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
 export interface ConfiguredTable {

@@ -1,4 +1,5 @@
 // What the controllers of AuditLog and AuditPolicy keep running; the wiring in cli/ implements it with audit/ and the adapters.
+import type { AuditSettings } from './audit-settings.ts';
 import type { Database } from './database.ts';
 import type { LogWriter } from './log-writer.ts';
 
@@ -33,19 +34,6 @@ export interface LogKeeper {
   verifierKeyOf(signerKey: string, origin: string): string;
   /** Probes the storage, recovers, and starts to seal and publish. */
   open(settings: LogSettings, signal: AbortSignal): Promise<LogWriter>;
-}
-
-/** A table as an AuditPolicy declares it. */
-export interface AuditedTable {
-  readonly schema: string;
-  readonly table: string;
-  readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
-}
-
-/** The union of what the AuditPolicies of one database and one log declare: one slot, one source. */
-export interface AuditSettings {
-  readonly tables: readonly AuditedTable[];
-  readonly replicaIdentity: 'Full' | 'Keep';
 }
 
 export interface AuditStatus {

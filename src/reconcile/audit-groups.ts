@@ -1,6 +1,7 @@
 // The captures that run: one for every pair of database and log, whatever number of AuditPolicies declare it (DESIGN §5, Capturing).
 import { describeError } from '../model/errors.ts';
-import type { AuditKeeper, AuditSettings, RunningAudit } from '../ports/audit-runtime.ts';
+import type { AuditKeeper, RunningAudit } from '../ports/audit-runtime.ts';
+import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';

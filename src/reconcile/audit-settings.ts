@@ -1,6 +1,6 @@
 // What the AuditPolicies of one database and one log declare together.
 import type { Resource } from '../model/kinds.ts';
-import type { AuditedTable, AuditSettings } from '../ports/audit-runtime.ts';
+import type { AuditedTable, AuditSettings } from '../ports/audit-settings.ts';
 
 const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];
 

@@ -1,7 +1,7 @@
 // What the catalog says of the audited tables: partitions, keys, policies, and whether all of the capture stands.
 import { RowsealError } from '../../model/errors.ts';
 import type { CaptureConfiguration, ConfiguredTable } from '../../ports/audit-database.ts';
-import type { AuditSettings } from '../../ports/audit-runtime.ts';
+import type { AuditSettings } from '../../ports/audit-settings.ts';
 import type { RunQuery } from './session.ts';
 
 /** A declared table or a partition under one, and what of the capture it has. */

@@ -1,6 +1,6 @@
 // Installs the capture in one transaction: key, functions, triggers, replica identity, publication; repeated, it changes nothing.
 import type { MendedCoverage } from '../../ports/audit-database.ts';
-import type { AuditSettings } from '../../ports/audit-runtime.ts';
+import type { AuditSettings } from '../../ports/audit-settings.ts';
 import { RowsealError } from '../../model/errors.ts';
 import { type CatalogTable, needsFullIdentity, readTables, standsComplete } from './audit-catalog.ts';
 import { auditObjects, policyDdlObjects, triggerSql } from './audit-functions.ts';

@@ -1,0 +1,14 @@
+// What the AuditPolicies of one database and one log declare together.
+
+/** A table as an AuditPolicy declares it. */
+export interface AuditedTable {
+  readonly schema: string;
+  readonly table: string;
+  readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
+}
+
+/** The union of what the AuditPolicies of one database and one log declare: one slot, one source. */
+export interface AuditSettings {
+  readonly tables: readonly AuditedTable[];
+  readonly replicaIdentity: 'Full' | 'Keep';
+}
