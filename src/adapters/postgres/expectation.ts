@@ -2,7 +2,7 @@
 import type { ObservedColumn, ObservedTable } from '../../policy/observed.ts';
 import type { PolicyTest } from '../../ports/policy-database.ts';
 import { typeSql } from './claim-sql.ts';
-import { quoteName } from './quote.ts';
+import { quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
 
 export type Row = Readonly<Record<string, string | number | null>>;
@@ -10,11 +10,6 @@ type TextRow = Readonly<Record<string, string | null>>;
 
 /** More rows than any expectation can hold; a test on a large table must not bring it home. */
 const mostRows = 1000;
-
-/** The columns that a list of rows writes, in order of first appearance. */
-export function writtenColumns(rows: readonly Row[]): readonly string[] {
-  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
-}
 
 /** Values as parameters take them: text or null. */
 export function textOf(value: string | number | null | undefined): string | null {
@@ -26,7 +21,10 @@ export async function canonicalRows(query: RunQuery, table: ObservedTable, rows:
   const canonical: TextRow[] = [];
   for (const row of rows) {
     const names = Object.keys(row);
-    const list = names.map((name, index) => `($${index + 1}::${typeSql(typeOf(columnNamed(table, name)))})::text as ${quoteName(name)}`);
+    const list = names.map((name, index) => {
+      const column = columnNamed(table, name);
+      return `${textSql(`$${index + 1}::${typeSql(typeOf(column))}`, column)} as ${quoteName(name)}`;
+    });
     const [answer] = names.length === 0 ? [{}] : await query<TextRow>(`select ${list.join(', ')}`, names.map((name) => textOf(row[name])));
     canonical.push(answer ?? {});
   }
@@ -34,18 +32,18 @@ export async function canonicalRows(query: RunQuery, table: ObservedTable, rows:
 }
 
 /** As the tested role: undefined when exactly the expected rows are visible, else why not. */
-export async function compareVisible(query: RunQuery, from: string, expected: readonly TextRow[]): Promise<string | undefined> {
+export async function compareVisible(query: RunQuery, table: ObservedTable, expected: readonly TextRow[]): Promise<string | undefined> {
   const columns = [...new Set(expected.flatMap((row) => Object.keys(row)))];
-  const list = columns.map((name) => `${quoteName(name)}::text as ${quoteName(name)}`);
-  const visible = await query<TextRow>(`select ${list.length === 0 ? 'true as row' : list.join(', ')} from ${from} limit ${mostRows}`);
+  const list = columns.map((name) => `${textSql(quoteName(name), columnNamed(table, name))} as ${quoteName(name)}`);
+  const visible = await query<TextRow>(`select ${list.length === 0 ? 'true as row' : list.join(', ')} from ${quoteTable(table.table)} limit ${mostRows}`);
   if (visible.length !== expected.length) return `expected ${expected.length} rows, ${visible.length === mostRows ? `${mostRows} or more` : visible.length} are visible`;
   const unmatched = expected.length - matchedCount(expected, visible);
   return unmatched === 0 ? undefined : `${unmatched} of the ${expected.length} expected rows are not visible, others are`;
 }
 
 /** As the tested role: undefined when so many rows are visible, else why not. */
-export async function compareCount(query: RunQuery, from: string, expected: number): Promise<string | undefined> {
-  const [row] = await query<{ count: string }>(`select count(*)::text as count from ${from}`);
+export async function compareCount(query: RunQuery, table: ObservedTable, expected: number): Promise<string | undefined> {
+  const [row] = await query<{ count: string }>(`select count(*)::text as count from ${quoteTable(table.table)}`);
   return Number(row?.count) === expected ? undefined : `expected ${expected} rows, ${row?.count} are visible`;
 }
 
@@ -58,6 +56,12 @@ function columnNamed(table: ObservedTable, name: string): ObservedColumn {
   const column = table.columns.find((candidate) => candidate.name === name);
   if (column === undefined) throw new UnusableTest(`column ${JSON.stringify(name)} of table ${table.table.table} does not exist`);
   return column;
+}
+
+/** A value's text form. Only numeric keeps zeros that its modifier added; a cast to the modifier itself would cut or round. */
+function textSql(value: string, { baseType }: ObservedColumn): string {
+  const numeric = baseType.schema === 'pg_catalog' && baseType.name === 'numeric';
+  return numeric ? `trim_scale(${value})::text` : `(${value})::text`;
 }
 
 function typeOf({ baseType, softInput }: ObservedColumn) {

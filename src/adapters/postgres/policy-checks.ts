@@ -5,7 +5,7 @@ import type { PolicyChecks, PolicyTest, TestOutcome, TestRequest } from '../../p
 import { errorCodeOf, sayable } from './database-error.ts';
 import { canonicalRows, compareCount, compareVisible, expectedTable, UnusableTest } from './expectation.ts';
 import type { Probe } from './probe.ts';
-import { quoteName, quoteTable } from './quote.ts';
+import { quoteName } from './quote.ts';
 import { buildScratch, copyNamed, insertRow } from './scratch.ts';
 import type { RunQuery, Session } from './session.ts';
 import { checkSqlPredicate } from './sql-predicate.ts';
@@ -62,7 +62,7 @@ async function runOnCopies(query: RunQuery, one: OneTest): Promise<string | unde
   await become(query, one);
   const { denied, count } = one.test.expect;
   if (denied !== undefined) return expectDenied(() => insertRow(query, table, denied.row));
-  return count === undefined ? compareVisible(query, quoteTable(table.table), expected) : compareCount(query, quoteTable(table.table), count);
+  return count === undefined ? compareVisible(query, table, expected) : compareCount(query, table, count);
 }
 
 async function runLive(query: RunQuery, one: OneTest): Promise<string | undefined> {
@@ -73,7 +73,7 @@ async function runLive(query: RunQuery, one: OneTest): Promise<string | undefine
   await query('set transaction read only');
   const expected = await canonicalRows(query, table, visible ?? []);
   await become(query, one);
-  return count === undefined ? compareVisible(query, quoteTable(table.table), expected) : compareCount(query, quoteTable(table.table), count);
+  return count === undefined ? compareVisible(query, table, expected) : compareCount(query, table, count);
 }
 
 /** From here on whatever a predicate does, it does as the tested role; stepping out of it reaches the probe, which owns copies only. */
