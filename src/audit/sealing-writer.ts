@@ -96,14 +96,12 @@ export class SealingWriter implements LogWriter {
     const onAbort = (): void => this.#options.abort.abort(signal.reason);
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    const before = this.#failure;
     try {
       await this.#ended;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
-    // What failed before was told through `failed`; what fails now is told to who closes.
-    if (before === undefined && this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async #run(): Promise<void> {
@@ -113,6 +111,8 @@ export class SealingWriter implements LogWriter {
     stopRenewing.abort();
     await renewing;
     await this.#options.release().catch((error: unknown) => this.#options.logger.warn({ error: describeError(error) }, 'the storage did not close cleanly'));
+    // Told only now: who opens the log again must not meet writes of this writer that are still under way.
+    if (this.#failure !== undefined) this.#rejectFailed(this.#failure);
   }
 
   /** The first error ends the writer: waiting batches are rejected, and the other loop stops after what it is at. */
@@ -123,7 +123,6 @@ export class SealingWriter implements LogWriter {
       const failure = toRowsealError(error, 'StorageUnreachable', { object: this.origin, retryable: true });
       this.#failure ??= failure;
       this.#queue.rejectAll(this.#failure);
-      this.#rejectFailed(this.#failure);
       this.#changed.wake();
     }
   }

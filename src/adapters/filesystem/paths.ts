@@ -8,7 +8,7 @@ export const temporaryPrefix = '.tmp-';
 /** Throws BadUsage for a key that would leave the root or name a temporary file. */
 export function pathOf(root: string, key: string): string {
   const parts = key.split('/');
-  if (parts.some((part) => part === '' || part.startsWith('.') || part.includes('\0'))) {
+  if (parts.some((part) => part === '' || part === '.' || part === '..' || part.startsWith(temporaryPrefix) || part.includes('\0'))) {
     throw new RowsealError('BadUsage', `not a key of a log: ${JSON.stringify(key)}`);
   }
   return join(root, ...parts);

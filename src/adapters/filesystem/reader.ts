@@ -69,6 +69,7 @@ async function* listFiles(listing: Listing): AsyncIterable<StoredKey> {
 
 async function* walk(folder: string, listing: Listing): AsyncIterable<StoredKey> {
   const { root, location, prefix, signal } = listing;
+  signal.throwIfAborted();
   for (const { name, isFolder } of await sortedNames(folder, listing)) {
     signal.throwIfAborted();
     const key = folder + name;

@@ -1,0 +1,121 @@
+// Entries as canonical JSON text: the fixed parts in the order of their sorted names, rows put in as they came (DESIGN §7).
+import { createHash } from 'node:crypto';
+import { maxEntryBytes } from '../log/bundle.ts';
+import { formatLsn, type Lsn } from '../model/branded.ts';
+import type { RelationShape } from '../ports/audit-database.ts';
+import { canonical } from './actor.ts';
+
+export interface SourceName {
+  readonly system: string;
+  readonly database: string;
+  readonly timeline: number;
+}
+
+/** The transaction an entry is of. */
+export interface EntryTransaction {
+  readonly incarnation: number;
+  readonly commitLsn: Lsn;
+  readonly xid: number;
+  /** RFC 3339, microseconds. */
+  readonly time: string;
+}
+
+export interface EntryPlace {
+  readonly name: SourceName;
+  readonly transaction: EntryTransaction;
+  readonly lsn: Lsn;
+  readonly seq: number;
+}
+
+export interface EntryText {
+  readonly text: string;
+  readonly blobs: readonly Uint8Array[];
+}
+
+/** JSON texts of the members, each canonical; an undefined member is left out. */
+export interface EntryMembers {
+  readonly type: string;
+  readonly actor?: string;
+  readonly change?: string;
+  readonly key?: string | undefined;
+  /** Members of `object` after the key: `"relation":…,"schema":…,"table":…`. */
+  readonly object?: string;
+  readonly policy?: string;
+  /** Members of other types, which sort before `source` and after `object`: none of `policy`, `relation`. */
+  readonly extra?: { readonly forgery?: string; readonly gap?: string; readonly configuration?: string; readonly relation?: string };
+}
+
+export function entryText(members: EntryMembers, place: EntryPlace): EntryText {
+  const text = assemble(members, place);
+  if (fits(text)) return { text, blobs: [] };
+  // The largest parts leave first; each is kept whole under its own digest.
+  const blobs: Uint8Array[] = [];
+  let small = members;
+  for (const part of ['change', 'key'] as const) {
+    const value = small[part];
+    if (value !== undefined) small = { ...small, [part]: asBlob(value, blobs) };
+    const shorter = assemble(small, place);
+    if (fits(shorter)) return { text: shorter, blobs };
+  }
+  const extra = Object.fromEntries(Object.entries(small.extra ?? {}).map(([name, value]) => [name, asBlob(value, blobs)]));
+  return { text: assemble({ ...small, extra }, place), blobs };
+}
+
+/** A UTF-16 unit is at most three bytes, which spares counting most of the time. */
+function fits(text: string): boolean {
+  return text.length * 3 <= maxEntryBytes || Buffer.byteLength(text) <= maxEntryBytes;
+}
+
+function asBlob(json: string, blobs: Uint8Array[]): string {
+  const bytes = Buffer.from(json);
+  blobs.push(bytes);
+  return `{"blob":"${digestOf(bytes)}","bytes":${bytes.length}}`;
+}
+
+export function digestOf(data: string | Uint8Array): string {
+  return `sha256:${createHash('sha256').update(data).digest('hex')}`;
+}
+
+function assemble(members: EntryMembers, place: EntryPlace): string {
+  const { actor, change, key, object, policy, extra } = members;
+  let text = '{';
+  if (actor !== undefined) text += `"actor":${actor},`;
+  if (change !== undefined) text += `"change":${change},`;
+  if (extra?.configuration !== undefined) text += `"configuration":${extra.configuration},`;
+  if (extra?.forgery !== undefined) text += `"forgery":${extra.forgery},`;
+  if (extra?.gap !== undefined) text += `"gap":${extra.gap},`;
+  if (object !== undefined) text += `"object":{${key === undefined ? '' : `"key":${key},`}${object}},`;
+  if (policy !== undefined) text += `"policy":${policy},`;
+  if (extra?.relation !== undefined) text += `"relation":${extra.relation},`;
+  return `${text}"source":${sourceJson(place)},"time":"${place.transaction.time}","type":"${members.type}","v":1}`;
+}
+
+function sourceJson({ name, transaction, lsn, seq }: EntryPlace): string {
+  const { incarnation, commitLsn, xid } = transaction;
+  const start = `{"commitLsn":"${formatLsn(commitLsn)}","database":${JSON.stringify(name.database)},"incarnation":${incarnation}`;
+  return `${start},"lsn":"${formatLsn(lsn)}","seq":${seq},"system":"${name.system}","timeline":${name.timeline},"xid":${xid}}`;
+}
+
+/** Members of `object` for a row or a table. */
+export function objectMembers(schema: string, table: string, relation?: string): string {
+  const names = `"schema":${JSON.stringify(schema)},"table":${JSON.stringify(table)}`;
+  return relation === undefined ? names : `"relation":"${relation}",${names}`;
+}
+
+/** What a `relation` entry says: columns in the table's order, types by PostgreSQL's names, the key. */
+export function relationJson(shape: RelationShape, key: readonly string[]): string {
+  return canonical({
+    columns: shape.columns.map(({ name, type, typeModifier, identity }) => ({ identity, modifier: typeModifier, name, type })),
+    key,
+    oid: shape.oid,
+    replicaIdentity: shape.replicaIdentity,
+    schema: shape.schema,
+    table: shape.table,
+  });
+}
+
+/** RFC 3339 in UTC with microseconds, from microseconds since 1970. */
+export function formatMicros(micros: bigint): string {
+  const millis = micros / 1000n;
+  return `${new Date(Number(millis)).toISOString().slice(0, -1)}${(micros % 1000n).toString().padStart(3, '0')}Z`;
+}
