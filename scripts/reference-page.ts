@@ -25,8 +25,8 @@ export function referencePage(definitions: readonly KindDefinition[]): string {
     lines.push(`## ${definition.kind} (\`${definition.shortNames.join('`, `')}\`)`, '');
     for (const [part, schema] of [['spec', definition.spec], ['status', definition.status]] as const) {
       lines.push(`### ${definition.kind}.${part}`, '', '| field | type | meaning |', '|---|---|---|');
-      rows(part, schema as Schema, (row) => lines.push(row));
-      lines.push('', ...ruleLines(part, schema as Schema), '');
+      rows(part, schema, (row) => lines.push(row));
+      lines.push('', ...ruleLines(part, schema), '');
     }
   }
   return `${lines.join('\n').replace(/\n{3,}/g, '\n\n').trimEnd()}\n`;

@@ -1,9 +1,9 @@
 // From a raw object to a Resource, with the API server's own strictness, so that a folder of manifests refuses what Kubernetes refuses.
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { RowsealError } from './errors.ts';
-import { apiVersion, describeObject, kindDefinitions, kindNames, type KindName, type ObjectMeta, type Resource, type SpecOf, type StatusOf } from './kinds.ts';
+import { apiVersion, describeObject, kindDefinitions, kindNames, type KindName, type ObjectMeta, type Resource, type SpecOf } from './kinds.ts';
 import { nearestName } from './nearest-name.ts';
-import { brokenRules, joinPath, type Problem, type RuledSchema } from './schema-rules.ts';
+import { brokenRules, joinPath, type Problem } from './schema-rules.ts';
 
 const shownProblems = 5;
 const objectNamePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -20,7 +20,7 @@ export function parseResource(raw: unknown, oldSpec?: unknown): Resource {
   const problems = [...unknownTopLevel(object), ...findProblems(kind, object['spec'], oldSpec)];
   if (problems.length > 0) throw refusal(kind, metadata, problems);
   // The schema held, and SpecOf is the static type of that schema.
-  return { kind, metadata, spec: object['spec'] as SpecOf<KindName>, status: asRecord(object['status'] ?? {}) as StatusOf<KindName> };
+  return { kind, metadata, spec: object['spec'] as SpecOf<KindName>, status: asRecord(object['status'] ?? {}) };
 }
 
 /** Everything wrong with a spec: first its shape, and only when that is right, the rules. */
@@ -28,7 +28,7 @@ export function findProblems(kind: KindName, spec: unknown, oldSpec?: unknown): 
   if (spec === undefined) return [{ path: 'spec', message: 'is required' }];
   const fits = shapeValidators[kind];
   if (!fits(spec)) return distinct((fits.errors ?? []).map(shapeProblem));
-  return brokenRules(kindDefinitions[kind].spec as RuledSchema, { path: 'spec', value: spec, old: oldSpec });
+  return brokenRules(kindDefinitions[kind].spec, { path: 'spec', value: spec, old: oldSpec });
 }
 
 function refusal(kind: KindName, metadata: ObjectMeta, problems: readonly Problem[]): RowsealError {

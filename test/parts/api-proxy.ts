@@ -41,16 +41,20 @@ export async function startApiProxy(cluster: ControlPlane): Promise<ApiProxy> {
     const url = new URL(incoming.url ?? '/', 'http://proxy');
     const watching = url.searchParams.get('watch') === 'true';
     seen.push({ method: incoming.method ?? '', path: url.pathname, query: url.searchParams, atMs: performance.now() });
-    if (state.blocked) return void answer.destroy();
+    if (state.blocked) {
+      answer.destroy();
+      return;
+    }
     const refusal = refusals.find(({ left, matching }) => left > 0 && matching.test(`${incoming.method} ${incoming.url}`));
     if (refusal !== undefined) {
       refusal.left -= 1;
       answer.writeHead(refusal.statusCode, refusal.retryAfterSeconds === undefined ? {} : { 'retry-after': String(refusal.retryAfterSeconds) });
-      return void answer.end(JSON.stringify({ kind: 'Status', code: refusal.statusCode, message: 'the test says no' }));
+      answer.end(JSON.stringify({ kind: 'Status', code: refusal.statusCode, message: 'the test says no' }));
+      return;
     }
     if (proxy.pageSize !== undefined && url.searchParams.has('limit')) url.searchParams.set('limit', String(proxy.pageSize));
     const onward = httpsRequest(
-      { host: target.hostname, port: target.port, path: `${url.pathname}?${url.searchParams}`, method: incoming.method, headers: { ...incoming.headers, host: target.host }, ca: cluster.ca },
+      { host: target.hostname, port: target.port, path: `${url.pathname}?${url.searchParams.toString()}`, method: incoming.method, headers: { ...incoming.headers, host: target.host }, ca: cluster.ca },
       (reply) => {
         answer.writeHead(reply.statusCode ?? 500, reply.headers);
         answer.flushHeaders();

@@ -80,7 +80,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     ca: readFileSync(ca, 'utf8'),
     kubectl,
     installCrds: async () => {
-      await mustSucceed(kubectl(['apply', '--server-side', '-f', crdFolder]));
+      await mustSucceed(kubectl(['apply', '--server-side', '--force-conflicts', '-f', crdFolder]));
       await mustSucceed(kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']));
     },
     restart: async (options = {}) => {

@@ -22,7 +22,7 @@ function manualClock(): Clock & { advance(ms: number): Promise<void> } {
       }),
     advance: async (ms) => {
       nowMs += ms;
-      for (const sleeper of [...sleepers]) {
+      for (const sleeper of sleepers) {
         if (sleeper.dueMs > nowMs) continue;
         sleepers.delete(sleeper);
         sleeper.wake();

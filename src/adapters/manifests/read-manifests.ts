@@ -1,6 +1,6 @@
 // One look at a file or folder of manifests, for verbs that change nothing.
 import { readFile } from 'node:fs/promises';
-import { RowsealError, toRowsealError } from '../../model/errors.ts';
+import { type RowsealError, toRowsealError } from '../../model/errors.ts';
 import { apiVersion, type Resource } from '../../model/kinds.ts';
 import { parseResource } from '../../model/validate.ts';
 import type { Secret } from '../../ports/cluster.ts';
