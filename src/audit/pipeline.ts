@@ -1,0 +1,123 @@
+// One capture from the slot to the log: recover, check, stream, seal, and only then confirm (DESIGN §5, Resuming; §6).
+import { formatLsn } from '../model/branded.ts';
+import { RowsealError } from '../model/errors.ts';
+import type { SourceState } from '../log/source-state.ts';
+import type { AuditDatabase, SourceFacts } from '../ports/audit-database.ts';
+import type { AuditStatus, RunningAudit } from '../ports/audit-runtime.ts';
+import type { AuditSettings } from '../ports/audit-settings.ts';
+import type { Clock, Randomness } from '../ports/clock.ts';
+import type { LogWriter } from '../ports/log-writer.ts';
+import type { Logger } from '../ports/logger.ts';
+import { type CaptureRun, startRun } from './capture-run.ts';
+import { type GapReason } from './resume.ts';
+import { sealGap, startSource } from './source-start.ts';
+
+export interface PipelineOptions {
+  readonly database: AuditDatabase;
+  readonly writer: LogWriter;
+  readonly settings: AuditSettings;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+  /** Size at which entries are handed to the log at once, and a transaction is sealed in parts; 8 MiB when left out. */
+  readonly maxBatchBytes?: number;
+}
+
+const stopDeadlineMs = 30_000;
+
+/**
+ * Installs the capture and starts it. Resolves once the stream runs. Throws what installing and connecting throw; a lost slot
+ * is no error but a sealed gap. `signal` ends it at once; `stop` seals first.
+ */
+export async function startPipeline(options: PipelineOptions, signal: AbortSignal): Promise<RunningAudit> {
+  const ended = new AbortController();
+  const whole = AbortSignal.any([signal, ended.signal]);
+  let settings = options.settings;
+  let run = await open(options, settings, whole);
+  let stopped = false;
+
+  const loop = async (): Promise<never> => {
+    for (;;) {
+      const error = await run.finished;
+      const reason = gapReasonOf(error);
+      if (stopped || reason === undefined || whole.aborted) throw error ?? new RowsealError('DatabaseUnreachable', 'the capture was stopped', { retryable: true });
+      options.logger.warn({ reason, slot: options.database.captureName(options.writer.origin) }, 'changes were lost before they were read; sealing a gap');
+      run = await openAfterGap(options, { settings, sealed: run.sealed(), reason }, whole);
+    }
+  };
+  const failed = loop();
+  failed.catch(() => undefined);
+
+  return {
+    failed,
+    status: (statusSignal) => statusOf(options, run, statusSignal),
+    configure: async (next, configureSignal) => {
+      if (JSON.stringify(next) === JSON.stringify(settings)) return;
+      const mended = await options.database.install(options.writer.origin, next, configureSignal);
+      await options.database.emitConfiguration(options.writer.origin, next, mended, configureSignal);
+      settings = next;
+      run.follow(next);
+    },
+    stop: async () => {
+      stopped = true;
+      const deadline = setTimeoutOn(options.clock, stopDeadlineMs, ended);
+      await run.stop();
+      ended.abort();
+      await deadline;
+    },
+  };
+}
+
+/** Ends everything when the clean stop takes too long; what is not sealed then is sent again after a restart. */
+async function setTimeoutOn(clock: Clock, ms: number, ended: AbortController): Promise<void> {
+  await clock.sleep(ms, ended.signal).catch(() => undefined);
+  ended.abort(new RowsealError('Deadline', 'the capture did not stop in time', { retryable: true }));
+}
+
+async function open(options: PipelineOptions, settings: AuditSettings, signal: AbortSignal): Promise<CaptureRun> {
+  const { database, writer } = options;
+  const mended = await database.install(writer.origin, settings, signal);
+  const facts = await database.facts(signal);
+  const state = await startSource(options, facts, signal);
+  try {
+    return await startRun({ ...options, settings, facts, state, mended }, signal);
+  } catch (error) {
+    const reason = gapReasonOf(error);
+    if (reason === undefined) throw error;
+    return openAfterGap(options, { settings, sealed: state, reason }, signal);
+  }
+}
+
+interface AfterGap {
+  readonly settings: AuditSettings;
+  readonly sealed: SourceState;
+  readonly reason: GapReason;
+}
+
+async function openAfterGap(options: PipelineOptions, { settings, sealed, reason }: AfterGap, signal: AbortSignal): Promise<CaptureRun> {
+  const mended = await options.database.install(options.writer.origin, settings, signal);
+  const facts: SourceFacts = await options.database.facts(signal);
+  const state = await sealGap(options, { sealed, facts, reason }, signal);
+  return startRun({ ...options, settings, facts, state, mended }, signal);
+}
+
+function gapReasonOf(error: unknown): GapReason | undefined {
+  if (!(error instanceof RowsealError)) return undefined;
+  if (error.code === 'SlotLost') return 'StreamRefused';
+  return error.code === 'SourceRewound' ? 'MarkerNotFound' : undefined;
+}
+
+async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, signal: AbortSignal): Promise<AuditStatus> {
+  const { flushLsn } = await database.facts(signal);
+  const { position, counters } = run.sealed();
+  const lag = flushLsn - run.readUpTo();
+  return {
+    slot: database.captureName(writer.origin),
+    lagBytes: lag > 0n ? Number(lag) : 0,
+    lagSeconds: run.lagSeconds(),
+    lastPosition: `${position.incarnation}:${formatLsn(position.lsn)}:${position.seq}`,
+    // Rounded down, so that 100 means all.
+    ...(counters.changes === 0 ? {} : { attributedPercent: Math.floor((counters.attributed / counters.changes) * 100) }),
+    gaps: counters.gaps,
+  };
+}
