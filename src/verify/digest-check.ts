@@ -15,6 +15,8 @@ export interface Published {
   readonly lastJournal: number;
   readonly root: Uint8Array;
   readonly time?: string;
+  /** Whether a record was missing or bad, so that what it published is unknown. */
+  readonly holes: boolean;
   /** The bytes of its checkpoints/<size>; undefined when they are missing or bad. */
   readonly checkpoint?: Uint8Array;
 }
@@ -24,8 +26,10 @@ export class DigestCheck {
   readonly #evidence: JournalEvidence;
   readonly #journal: JournalCheck;
   #previous: string | undefined = noPrevious;
-  #published: Published = { number: 0, size: 0, lastJournal: 0, root: new Uint8Array() };
+  #published: Published = { number: 0, size: 0, lastJournal: 0, root: new Uint8Array(), holes: false };
+  /** Whether the record before was missing or bad. */
   #hole = false;
+  #holes = false;
 
   constructor(evidence: JournalEvidence, journal: JournalCheck) {
     this.#evidence = evidence;
@@ -40,13 +44,14 @@ export class DigestCheck {
       await this.#consume(file);
       expected = file.number + 1;
     }
-    return this.#published;
+    return { ...this.#published, holes: this.#holes };
   }
 
   #missing(from: number, to: number): void {
     if (to < from) return;
     this.#previous = undefined;
     this.#hole = true;
+    this.#holes = true;
     for (let number = from; number <= to && number < from + maxMissingNamed; number += 1) {
       this.#evidence.findings.add({ code: 'Missing', file: digestKey(number), message: `the digest record is missing (${from} to ${to})` });
     }
@@ -59,8 +64,11 @@ export class DigestCheck {
     this.#previous = undefined;
     const afterHole = this.#hole;
     this.#hole = true;
-    if (record === undefined) return;
-    if (record.number !== number) return this.#broken(file, `the record says that its number is ${record.number}`);
+    if (record?.number !== number) {
+      this.#holes = true;
+      if (record !== undefined) this.#broken(file, `the record says that its number is ${record.number}`);
+      return;
+    }
     this.#previous = record.digest;
     this.#hole = false;
     if (previous !== undefined && record.previous !== previous) this.#broken(file, `the record does not continue ${digestKey(number - 1)}`);
@@ -90,6 +98,7 @@ export class DigestCheck {
       lastJournal: record.lastJournal,
       root: record.root,
       time: record.time,
+      holes: false,
       ...(checkpoint === undefined ? {} : { checkpoint }),
     };
   }

@@ -41,7 +41,7 @@ export async function verifyLog(reader: LogReader, options: VerifyOptions, signa
   const wrongKey = keyFinding(options.verifierKey, await samplesOf(inventory, run.pointer, signal));
   if (wrongKey !== undefined) {
     findings.add(wrongKey);
-    return verdictOf(run, { number: 0, size: 0, lastJournal: 0, root: new Uint8Array() });
+    return verdictOf(run, { number: 0, size: 0, lastJournal: 0, root: new Uint8Array(), holes: false });
   }
   const journal = new JournalCheck(evidence);
   const published = await new DigestCheck(evidence, journal).all();
@@ -97,7 +97,8 @@ async function checkPointer({ reader, inventory, options, evidence, pointer }: R
     if (attempt > 1) await options.clock.sleep(pointerPauseMs, signal);
     current = await reader.read(checkpointKey, signal);
     // A live writer has published more since; what we read is whole without it.
-    if ((await reader.read(digestKey(published.number + 1), signal)) !== undefined) return;
+    const following = published.number + 1;
+    if (!inventory.digests.includes(following) && (await reader.read(digestKey(following), signal)) !== undefined) return;
   }
   if (current === undefined) {
     if (published.size > 0) evidence.findings.add({ code: 'Missing', file: checkpointKey, message: 'the latest checkpoint is missing' });
@@ -105,6 +106,11 @@ async function checkPointer({ reader, inventory, options, evidence, pointer }: R
   }
   const opened = evidence.files.checkpoint(checkpointKey, current);
   if (opened === undefined || (opened.size === published.size && Buffer.compare(opened.root, published.root) === 0)) return;
+  if (opened.size > published.size) {
+    const file = digestKey(published.number + 1);
+    evidence.findings.add({ code: 'Missing', file, message: `the checkpoint holds ${opened.size} entries, and no digest record published them` });
+    return;
+  }
   const message = `it is the tree head of ${opened.size} entries; the latest digest record published ${published.size}`;
   evidence.findings.add({ code: opened.size < published.size ? 'BehindCheckpoint' : 'NotExtending', file: checkpointKey, message });
 }
@@ -145,6 +151,8 @@ async function checkUnread({ inventory, evidence, findings, notes }: Run, publis
     const checkpoint = file.startsWith('checkpoints/') ? files.checkpoint(file, bytes) : undefined;
     if (checkpoint !== undefined && publishedCheckpointKey(checkpoint.size) === file && checkpoint.size > published.size) {
       findings.add({ code: 'Missing', file: digestKey(published.number + 1), message: `the digest record of ${file} is missing` });
+    } else if (checkpoint !== undefined && publishedCheckpointKey(checkpoint.size) === file && published.holes) {
+      notes.push(`the digest record of ${file} is not there to compare it with`);
     } else if (checkpoint !== undefined || !file.startsWith('checkpoints/')) {
       findings.add({ code: 'Unexpected', file, message: 'no signed file implies that this file exists' });
     }
