@@ -11,7 +11,7 @@ export interface NumberedFolder {
   readonly inventory: Inventory;
   /** Listed numbers, ascending. */
   readonly numbers: readonly number[];
-  keyOf(number: number): string;
+  readonly keyOf: (number: number) => string;
 }
 
 /** A hostile log may name any number; holes are named file by file only up to this many. */

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(async () => server.stop());
 
-async function newLog(): Promise<{ readonly prefix: string; judge(): Promise<Verdict> }> {
+async function newLog(): Promise<{ readonly prefix: string; readonly judge: () => Promise<Verdict> }> {
   const prefix = `logs/${(logs += 1)}`;
   const { endpoint, region, credentials } = server;
   const settings = { endpoint, region, credentials, bucket, prefix, forcePathStyle: true };

@@ -68,7 +68,7 @@ describe('a clean log', () => {
         const verdict = await judge(await sampleLog({ publications, blobEvery }));
         expect(verdict.findings).toEqual([]);
       }),
-      { numRuns: 300, verbose: 1 },
+      { numRuns: 300 },
     );
   }, 300_000);
 });
@@ -94,7 +94,7 @@ describe('a log that was changed', () => {
         copy[at] = (copy[at] ?? 0) ^ mask;
         await expectFound(changed(wide, file, copy), file);
       }),
-      { numRuns: 300, verbose: 1 },
+      { numRuns: 300 },
     );
   }, 300_000);
 
