@@ -27,8 +27,9 @@ export interface StatementContext {
 /** Where the message stands in the stream. */
 export interface MessagePlace {
   readonly xid: number;
+  /** End of the message's record, as pgoutput gives it. */
   readonly lsn: Lsn;
-  /** LSN of the last proven message of the same transaction: a copy of an earlier one names a place before it. */
+  /** That of the last proven message of the same transaction: a copy of it or of an earlier one was written before. */
   readonly after: Lsn;
 }
 
@@ -45,7 +46,7 @@ export function readMessage(content: Uint8Array, key: MessageKey, place: Message
   if (header === null) return 'Malformed';
   if (Number(BigInt(header[1] ?? '0') & 0xffff_ffffn) !== place.xid) return 'WrongTransaction';
   const written = parseLsn(header[3] ?? '');
-  if (written <= place.after || written > place.lsn) return 'Replayed';
+  if (written < place.after || written > place.lsn) return 'Replayed';
   return parseBody(Buffer.from(signed).toString('utf8', header[0].length), Number(header[2])) ?? 'Malformed';
 }
 

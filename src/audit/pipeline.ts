@@ -39,8 +39,10 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
   const loop = async (): Promise<never> => {
     for (;;) {
       const error = await run.finished;
+      // Whoever stopped it asks for no reason: such a promise stays open.
+      if (stopped || whole.aborted || error === undefined) return new Promise<never>(() => undefined);
       const reason = gapReasonOf(error);
-      if (stopped || reason === undefined || whole.aborted) throw error ?? new RowsealError('DatabaseUnreachable', 'the capture was stopped', { retryable: true });
+      if (reason === undefined) throw error;
       options.logger.warn({ reason, slot: options.database.captureName(options.writer.origin) }, 'changes were lost before they were read; sealing a gap');
       run = await openAfterGap(options, { settings, sealed: run.sealed(), reason }, whole);
     }
