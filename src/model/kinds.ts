@@ -75,7 +75,7 @@ export function resolveRef(ref: { name: string; namespace?: string }, referrer: 
   return { namespace: ref.namespace ?? referrer.namespace, name: ref.name };
 }
 
-export interface PrinterColumn {
+interface PrinterColumn {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'date';
   readonly jsonPath: string;

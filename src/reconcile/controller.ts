@@ -7,7 +7,7 @@ import type { Logger } from '../ports/logger.ts';
 import { WorkQueue } from './queue.ts';
 import type { Reconciler } from './reconciler.ts';
 
-export interface QueueKey {
+interface QueueKey {
   readonly kind: KindName;
   readonly key: ObjectKey;
 }

@@ -60,11 +60,6 @@ export class WorkQueue {
     this.#wake.abort();
   }
 
-  /** Forgets the failures of a key, so that its next failure waits the shortest time again. */
-  forget(key: string): void {
-    this.#failures.delete(key);
-  }
-
   /**
    * Runs keys until the signal is aborted, then waits for those that run (which get the same signal) and returns.
    * `onFailure` is told of each failure and of the time until the retry.

@@ -9,7 +9,7 @@ import { type ControlPlane, startControlPlane } from '../parts/control-plane.ts'
 import { quietLogger, type SaidLine } from '../parts/quiet-logger.ts';
 import { until } from '../parts/until.ts';
 
-export interface Started {
+interface Started {
   readonly cluster: KubernetesCluster;
   readonly events: ClusterEvent[];
   readonly said: SaidLine[];

@@ -10,7 +10,7 @@ import { Agent, request } from 'undici';
 import { goBinary } from './go-binaries.ts';
 import { freePort } from './postgres.ts';
 
-export interface CommandResult {
+interface CommandResult {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;

@@ -6,13 +6,13 @@ import { backoffMs } from './backoff.ts';
 import type { Client } from './client.ts';
 import { watchEvents, WatchRefused, type WatchEvent } from './watch-stream.ts';
 
-export interface Collection {
+interface Collection {
   readonly path: string;
   readonly resource: string;
   readonly fieldSelector?: string;
 }
 
-export interface CollectionListener {
+interface CollectionListener {
   /** The whole collection as it is now. */
   onList(objects: readonly ApiObject[]): void;
   onPut(object: ApiObject): void;

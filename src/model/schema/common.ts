@@ -63,7 +63,7 @@ export const logGrants = mapList(
   { description: 'Who else may write to this log; without any, only its own namespace.', maxItems: 32 },
 );
 
-export const condition = Type.Object(
+const condition = Type.Object(
   {
     type: text('What the condition is about.', 316),
     status: oneOf(['True', 'False', 'Unknown'], 'Whether it holds.'),
