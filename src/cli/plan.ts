@@ -97,5 +97,5 @@ function comment(text: string): string {
 
 /** Names may hold anything; a terminal should not obey them. */
 function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+  return text.replaceAll(/(?![\t\n])\p{Cc}/gu, '\ufffd');
 }

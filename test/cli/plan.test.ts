@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { Command } from 'commander';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { advisoryLockKey } from '../../src/adapters/postgres/session-start.ts';
 import { registerPlan } from '../../src/cli/plan.ts';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
 import { createShop, withClient } from '../parts/shop.ts';
@@ -75,7 +76,7 @@ test('needs neither the lock nor the Secret among the manifests', async () => {
   write(connection, policy());
   expect(await plan()).toMatchObject({ status: 1, stderr: expect.stringContaining('Secret shop/admin') });
   await withClient(postgres.uri(), async (client) => {
-    await client.query(`select pg_advisory_lock(${0x726f777365616cn})`);
+    await client.query('select pg_advisory_lock($1)', [advisoryLockKey.toString()]);
     expect((await plan([], { ROWSEAL_DATABASE_URL: postgres.uri() })).status).toBe(0);
   });
 });

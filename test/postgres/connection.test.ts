@@ -22,7 +22,7 @@ function signal(): AbortSignal {
   return AbortSignal.timeout(20_000);
 }
 
-async function failureOf(action: () => Promise<unknown> | unknown): Promise<RowsealError> {
+async function failureOf(action: () => unknown): Promise<RowsealError> {
   try {
     await action();
   } catch (error) {
@@ -52,7 +52,7 @@ describe('what the Secret says', () => {
     ['another scheme', { uri: `mysql://u:${secretPassword}@a/shop` }, /postgresql/],
     ['a broken escape', { uri: `postgresql://u%zz:${secretPassword}@a/shop` }, /escape|uri/],
   ])('is refused with %s', async (_name, data, named) => {
-    const error = await failureOf(() => target(data as unknown as Record<string, string>));
+    const error = await failureOf(() => target(data));
     expect(error.code).toBe('BadSecret');
     expect(error.message).toMatch(named);
   });
@@ -100,7 +100,7 @@ describe.each([
     expect((await failureOf(() => open(postgres.uri('postgres', 'nobody', secretPassword)))).code).toBe('DatabaseAuthentication');
     expect((await failureOf(() => open(`postgresql://postgres@127.0.0.1:${postgres.port}/postgres`))).code).toBe('DatabaseAuthentication');
     expect((await failureOf(() => open(postgres.uri('absent')))).code).toBe('DatabaseObjectMissing');
-    expect(await failureOf(() => open(`postgresql://u:p@127.0.0.1:${1}/d`))).toMatchObject({ code: 'DatabaseUnreachable', retryable: true });
+    expect(await failureOf(() => open(`postgresql://u:p@127.0.0.1:1/d`))).toMatchObject({ code: 'DatabaseUnreachable', retryable: true });
     expect((await failureOf(() => open(postgres.uri().replace('disable', 'require')))).message).toMatch(/TLS/);
   });
 

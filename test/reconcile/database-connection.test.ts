@@ -52,8 +52,8 @@ function setSecret(data: Record<string, string>): void {
 async function reconcile(which = reconciler): Promise<{ ready: string | undefined; reason: string | undefined; stalled: boolean }> {
   await which.reconcile(key, AbortSignal.timeout(20_000));
   const conditions = cluster.get('DatabaseConnection', key)?.status.conditions;
-  const ready = findCondition(conditions as never, 'Ready');
-  return { ready: ready?.status, reason: ready?.reason, stalled: findCondition(conditions as never, 'Stalled') !== undefined };
+  const ready = findCondition(conditions, 'Ready');
+  return { ready: ready?.status, reason: ready?.reason, stalled: findCondition(conditions, 'Stalled') !== undefined };
 }
 
 test('connects and says to what, with whom it is shared, and nothing is written when nothing changes', async () => {
@@ -131,7 +131,7 @@ test('is not deleted before its dependants, and names them', async () => {
   await reconcile();
   cluster.remove('DatabaseConnection', key);
   expect(await reconcile()).toMatchObject({ ready: 'False', reason: 'DependantsExist' });
-  expect(findCondition(cluster.get('DatabaseConnection', key)?.status.conditions as never, 'Ready')?.message).toContain('RowPolicy shop/orders');
+  expect(findCondition(cluster.get('DatabaseConnection', key)?.status.conditions, 'Ready')?.message).toContain('RowPolicy shop/orders');
   // The dependant's own deletion may still need the database.
   expect(reconciler.get(key)).toBeDefined();
   cluster.remove('RowPolicy', { namespace: 'shop', name: 'orders' });

@@ -63,7 +63,7 @@ test('mayWriteLog: the own namespace, or a grant', () => {
   const log = (grants?: { name: string; namespaces: typeof all }[]): Resource<'AuditLog'> => ({
     kind: 'AuditLog',
     metadata,
-    spec: { origin: 'x', storage: { filesystem: { path: '/x' } }, retention: { days: 1, uncoveredDays: 1 }, ...(grants ? { grants } : {}) } as Resource<'AuditLog'>['spec'],
+    spec: { origin: 'x', storage: { filesystem: { path: '/x' } }, retention: { days: 1, uncoveredDays: 1 }, ...(grants ? { grants } : {}) },
     status: {},
   });
   expect(mayWriteLog(log(), own)).toBeUndefined();

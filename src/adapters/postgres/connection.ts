@@ -76,7 +76,7 @@ function clientConfig(target: ConnectionTarget, options: ConnectOptions): pg.Cli
     // Without a verified certificate only channel binding tells the server from one in the middle.
     ...(target.tls.mode === 'require' ? { enableChannelBinding: true } : {}),
     ...(options.replication === undefined ? {} : { replication: options.replication }),
-  } as pg.ClientConfig;
+  };
 }
 
 function tlsOptions(target: ConnectionTarget): pg.ClientConfig['ssl'] {

@@ -3,7 +3,7 @@ import type { ObservedColumn, ObservedTable } from '../../policy/observed.ts';
 import type { PolicyTest } from '../../ports/policy-database.ts';
 import { typeSql } from './claim-sql.ts';
 import { quoteName, quoteTable } from './quote.ts';
-import type { RunQuery } from './session.ts';
+import type { RunQuery } from './run-query.ts';
 
 export type Row = Readonly<Record<string, string | number | null>>;
 type TextRow = Readonly<Record<string, string | null>>;

@@ -2,7 +2,7 @@
 import { RowsealError } from '../../model/errors.ts';
 import type { Capability, ConnectionTarget, ServerFacts } from '../../ports/database.ts';
 import { describeTarget, errorCodeOf } from './database-error.ts';
-import type { RunQuery } from './session.ts';
+import type { RunQuery } from './run-query.ts';
 
 const oldestVersion = 150000;
 

@@ -5,7 +5,7 @@ import { compileDesired, retarget } from './compile.ts';
 import { textOf, UnusableTest } from './expectation.ts';
 import { quoteName, quoteTable } from './quote.ts';
 import { createPolicySql, functionSql } from './render.ts';
-import type { RunQuery } from './session.ts';
+import type { RunQuery } from './run-query.ts';
 
 export interface Scratch {
   readonly schema: string;

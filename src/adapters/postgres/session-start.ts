@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { RowsealError } from '../../model/errors.ts';
 import type { ConnectionTarget } from '../../ports/database.ts';
 import { describeTarget } from './database-error.ts';
-import type { RunQuery } from './session.ts';
+import type { RunQuery } from './run-query.ts';
 
 /** `rowseal` in ASCII. A session lock on it, per database, marks the one session that may apply. */
 export const advisoryLockKey = 0x726f777365616cn;

@@ -5,10 +5,10 @@ import type { ConnectionTarget } from '../../ports/database.ts';
 import { connectClient, endClient, wireOf } from './connection.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import { createMutex, type Mutex, untilAborted } from './mutex.ts';
+import type { RunQuery } from './run-query.ts';
 import { holdAdvisoryLock, prepareSession, refusePooler } from './session-start.ts';
 
-/** Runs one statement: parameters as `$1…`, rows as objects, types as `pg` parses them. */
-export type RunQuery = <Row extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
+export type { RunQuery } from './run-query.ts';
 
 export interface Session {
   readonly target: ConnectionTarget;

@@ -140,7 +140,10 @@ function withoutPositions(tree: Node): string {
 }
 
 function namesOf(value: unknown): readonly string[] {
-  return listOf(value).map((item) => String(record(item['String'])['sval'] ?? ''));
+  return listOf(value).map((item) => {
+    const text = record(item['String'])['sval'];
+    return typeof text === 'string' ? text : '';
+  });
 }
 
 function listOf(value: unknown): readonly Node[] {

@@ -1,5 +1,5 @@
 // Which roles a test can act as: those that row-level security binds, and that cannot step up to one that it does not.
-import type { RunQuery } from './session.ts';
+import type { RunQuery } from './run-query.ts';
 
 interface RoleRow {
   readonly role: string;
