@@ -10,6 +10,7 @@ import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogStore } from '../ports/log-store.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
+import { outliving } from './lifetime.ts';
 
 export interface LogKeeperOptions {
   readonly clock: Clock;
@@ -34,17 +35,11 @@ export function createLogKeeper(options: LogKeeperOptions): LogKeeper {
 
 /** `signal` ends the opening only: an open log outlives the reconcile that opened it, and ends by `close`. */
 async function openLog(settings: LogSettings, options: LogKeeperOptions, signal: AbortSignal): Promise<LogWriter> {
-  signal.throwIfAborted();
-  const lifetime = new AbortController();
-  const abort = () => lifetime.abort(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
+  return outliving(signal, async (lifetime) => {
     const signingKey = signingKeyOf(settings.signerKey, settings.origin);
     const store = await openStore(settings.storage, options.cwd);
-    return await openLogWriter({ ...settings, ...options, store, signingKey, signal: lifetime.signal });
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+    return openLogWriter({ ...settings, ...options, store, signingKey, signal: lifetime });
+  });
 }
 
 async function openStore(storage: LogStorage, cwd: string): Promise<LogStore> {
