@@ -1,12 +1,13 @@
 // Reconciles DatabaseConnection: Secret → target → one connected Database → status; and lends the database to the others.
 import { describeError, RowsealError } from '../model/errors.ts';
-import { type DatabaseConnectionStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import { type DatabaseConnectionStatus, describeObject, type Resource, resolveRef } from '../model/kinds.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database, DatabaseEngine } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
-import { failureReason, resolveTarget } from './connection-attempt.ts';
+import { failureReason } from './connection-attempt.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
+import { createOpenDatabases, idOf, type OpenDatabases } from './open-databases.ts';
 import { type Readiness, readinessConditions } from './readiness.ts';
 import type { ReconcileOutcome, Reconciler } from './reconciler.ts';
 
@@ -25,57 +26,20 @@ export interface DatabaseConnectionReconciler extends Reconciler, ConnectedDatab
 
 type Connection = Resource<'DatabaseConnection'>;
 
-interface Connected {
-  /** The target as text, to see when Secret or spec ask for another one; holds a password, so it stays in memory. */
-  readonly fingerprint: string;
-  readonly database: Database;
-}
-
 const firstRetryMs = 1_000;
 const longestRetryMs = 30_000;
 const shownDependants = 32;
 const recheckMs = 60_000;
 
 export function createDatabaseConnectionReconciler(options: DatabaseConnectionOptions): DatabaseConnectionReconciler {
-  const connected = new Map<string, Connected>();
+  const databases = createOpenDatabases(options);
   const failures = new Map<string, number>();
-  const listeners = new Set<(key: ObjectKey) => void>();
-  const changed = (key: ObjectKey) => listeners.forEach((listener) => listener(key));
-
-  const disconnect = async (key: ObjectKey): Promise<void> => {
-    const current = connected.get(idOf(key));
-    if (current === undefined) return;
-    // Taken away before it is closed, so that nobody begins anything on it.
-    connected.delete(idOf(key));
-    changed(key);
-    await current.database.close().catch((error: unknown) => options.logger.warn({ error: describeError(error) }, 'a database did not close cleanly'));
-  };
-
-  const connect = async (connection: Connection, signal: AbortSignal): Promise<Database> => {
-    const key = connection.metadata;
-    const target = await resolveTarget(connection, options, signal);
-    const fingerprint = JSON.stringify(target);
-    const current = connected.get(idOf(key));
-    if (current?.fingerprint === fingerprint) return current.database;
-    await disconnect(key);
-    const database = await options.engine.connect(target, signal);
-    const entry = { fingerprint, database };
-    connected.set(idOf(key), entry);
-    database.lost.catch(() => {
-      if (connected.get(idOf(key)) !== entry) return;
-      connected.delete(idOf(key));
-      options.logger.warn({ object: describeObject('DatabaseConnection', key) }, 'the session was lost');
-      changed(key);
-    });
-    changed(key);
-    return database;
-  };
 
   const reconcileLive = async (connection: Connection, signal: AbortSignal): Promise<ReconcileOutcome> => {
     const key = connection.metadata;
     await options.cluster.setFinalizer(connection, true, signal);
     try {
-      const { facts } = await connect(connection, signal);
+      const { facts } = await databases.connect(connection, signal);
       failures.delete(idOf(key));
       await options.cluster.updateStatus(connection, readyStatus(connection, facts, options), signal);
       return { requeueAfterMs: recheckMs };
@@ -84,7 +48,7 @@ export function createDatabaseConnectionReconciler(options: DatabaseConnectionOp
       // What only the API server refused says nothing about the database, so a working session stays.
       if (error instanceof RowsealError && error.code.startsWith('Cluster')) throw error;
       // A Secret that went wrong must not leave the old session applying as if it were still allowed in.
-      await disconnect(key);
+      await databases.disconnect(key);
       const count = (failures.get(idOf(key)) ?? 0) + 1;
       failures.set(idOf(key), count);
       await reportFailure(connection, error, { options, signal });
@@ -98,35 +62,29 @@ export function createDatabaseConnectionReconciler(options: DatabaseConnectionOp
       const connection = options.cluster.get('DatabaseConnection', key);
       if (connection === undefined) {
         failures.delete(idOf(key));
-        await disconnect(key);
+        await databases.disconnect(key);
         return {};
       }
       if (connection.metadata.deletionTimestamp === undefined) return reconcileLive(connection, signal);
       const waiting = await awaitDependants(connection, options, signal);
-      if (waiting) return reconcileLiveWhileWaiting(connection, { connect, signal });
+      if (waiting) return reconcileLiveWhileWaiting(connection, { databases, signal });
       // If we die here, the restart finds the object still there and lets it go again.
-      await disconnect(key);
+      await databases.disconnect(key);
       await options.cluster.setFinalizer(connection, false, signal);
       return {};
     },
-    get: (key) => connected.get(idOf(key))?.database,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    close: async () => {
-      for (const entry of [...connected.values()]) await entry.database.close();
-      connected.clear();
-    },
+    get: (key) => databases.get(key),
+    onChange: (listener) => databases.onChange(listener),
+    close: () => databases.close(),
   };
 }
 
 /** Dependants with a deletion policy of their own need the database until they are gone. */
 async function reconcileLiveWhileWaiting(
   connection: Connection,
-  { connect, signal }: { readonly connect: (connection: Connection, signal: AbortSignal) => Promise<Database>; readonly signal: AbortSignal },
+  { databases, signal }: { readonly databases: OpenDatabases; readonly signal: AbortSignal },
 ): Promise<ReconcileOutcome> {
-  await connect(connection, signal).catch(() => undefined);
+  await databases.connect(connection, signal).catch(() => undefined);
   signal.throwIfAborted();
   return { requeueAfterMs: 5_000 };
 }
@@ -179,8 +137,4 @@ function dependantsOf(connection: Connection, cluster: Cluster): { total: number
   );
   const names = users.map(({ kind, metadata }) => describeObject(kind, metadata)).sort();
   return { total: names.length, names: names.slice(0, shownDependants) };
-}
-
-function idOf(key: ObjectKey): string {
-  return `${key.namespace}/${key.name}`;
 }

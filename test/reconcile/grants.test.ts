@@ -42,7 +42,7 @@ describe('mayGovern', () => {
     ['a right in a schema that another grant is for', [{ name: 'a', namespaces: all }, { name: 'b', namespaces: all, schemas: ['x'], rights: ['SQL'] }], own, asked({ rights: ['SQL'] }), 'SQL'],
   ];
 
-  test.each(cases)('%s', (_name, grants, requester, wish, missing) => {
+  test.each(cases)('%s', (...[, grants, requester, wish, missing]) => {
     const refusal = mayGovern(connection(grants), requester, wish);
     if (missing === undefined) expect(refusal).toBeUndefined();
     else expect(refusal).toContain(missing);
