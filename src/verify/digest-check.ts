@@ -5,6 +5,7 @@ import { noPrevious } from '../log/journal.ts';
 import { checkBlobs } from './blob-check.ts';
 import type { JournalCheck, JournalEvidence } from './journal-check.ts';
 import { maxMissingNamed, type NumberedFile, numberedFiles } from './numbered-files.ts';
+import { patiently } from './patience.ts';
 import type { OpenedDigest } from './signed-files.ts';
 import { formatPlace } from './source-order.ts';
 
@@ -113,9 +114,9 @@ export class DigestCheck {
   /** The bytes of checkpoints/<size> when they are good. Several records of one size share one checkpoint. */
   async #checkpoint(record: OpenedDigest): Promise<Uint8Array | undefined> {
     if (record.size === this.#published.size && this.#published.checkpoint !== undefined) return this.#published.checkpoint;
-    const { inventory, files, findings, counts, signal } = this.#evidence;
+    const { files, findings, counts } = this.#evidence;
     const file = publishedCheckpointKey(record.size);
-    const bytes = await inventory.read(file, signal);
+    const bytes = await this.#checkpointBytes(file, record.number);
     if (bytes === undefined) {
       findings.add({ code: 'Missing', file, message: `the checkpoint that ${digestKey(record.number)} published is missing` });
       return undefined;
@@ -126,6 +127,13 @@ export class DigestCheck {
     if (checkpoint.size === record.size && Buffer.compare(checkpoint.root, record.root) === 0) return bytes;
     findings.add({ code: 'RootMismatch', file, message: `the checkpoint is not the tree head that ${digestKey(record.number)} committed` });
     return undefined;
+  }
+
+  /** The last record's checkpoint may be on its way; a record that was listed before others is long finished. */
+  async #checkpointBytes(file: string, number: number): Promise<Uint8Array | undefined> {
+    const { inventory, clock, signal } = this.#evidence;
+    const read = async (): Promise<Uint8Array | undefined> => inventory.read(file, signal);
+    return number < (inventory.digests.at(-1) ?? 0) ? read() : patiently(read, clock, signal);
   }
 
   #broken(file: string, message: string): void {

@@ -34,10 +34,13 @@ export async function takeInventory(reader: LogReader, findings: Findings, signa
     if (oldest !== undefined) oldestOf.set(key, oldest.versionId);
   }
   const empty = unread.size === 0;
+  // A live writer went on while we listed: what it sealed until now explains every file above, and later ones are not looked at.
+  const digests = await numbersIn(reader, 'digests/', signal);
+  const journals = await numbersIn(reader, 'journal/', signal);
   return {
     empty,
-    journals: numbersOf(unread, 'journal/'),
-    digests: numbersOf(unread, 'digests/'),
+    journals,
+    digests,
     read: async (key, readSignal) => {
       unread.delete(key);
       const versionId = oldestOf.get(key);
@@ -78,11 +81,10 @@ function push(map: Map<string, number[]>, key: string, value: number): void {
   else values.push(value);
 }
 
-function numbersOf(keys: Iterable<string>, folder: string): number[] {
+async function numbersIn(reader: LogReader, folder: string, signal: AbortSignal): Promise<number[]> {
   const numbers: number[] = [];
-  for (const key of keys) {
-    const match = key.startsWith(folder) ? /^\d{20}$/.exec(key.slice(folder.length)) : undefined;
-    const number = match ? Number(match[0]) : 0;
+  for await (const { key } of reader.list(folder, signal)) {
+    const number = /^\d{20}$/.test(key.slice(folder.length)) ? Number(key.slice(folder.length)) : 0;
     if (number > 0 && Number.isSafeInteger(number)) numbers.push(number);
   }
   return numbers.sort((a, b) => a - b);

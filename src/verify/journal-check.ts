@@ -2,6 +2,7 @@
 import { decodeJournalBody, type JournalContent } from '../log/journal-body.ts';
 import { journalKey, type JournalObject, noPrevious } from '../log/journal.ts';
 import { RowsealError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 import { checkBlobs } from './blob-check.ts';
 import { maxMissingNamed, type NumberedFile, numberedFiles } from './numbered-files.ts';
 import type { SignedFiles } from './signed-files.ts';
@@ -10,6 +11,7 @@ import type { TreeCheck, TreeEvidence } from './tree-check.ts';
 export interface JournalEvidence extends TreeEvidence {
   readonly files: SignedFiles;
   readonly tree: TreeCheck;
+  readonly clock: Clock;
 }
 
 export class JournalCheck {

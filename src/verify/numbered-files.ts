@@ -1,4 +1,4 @@
-// The files of a numbered chain in order: those that were listed, then those that came since.
+// The listed files of a numbered chain, in order.
 import type { Inventory } from './inventory.ts';
 
 export interface NumberedFile {
@@ -17,18 +17,10 @@ export interface NumberedFolder {
 /** A hostile log may name any number; holes are named file by file only up to this many. */
 export const maxMissingNamed = 20;
 
-/** Holes are skipped: who reads sees them in the numbers. A writer may go on while we read, hence the tail. */
+/** Holes are skipped: who reads sees them in the numbers. */
 export async function* numberedFiles({ inventory, numbers, keyOf }: NumberedFolder, signal: AbortSignal): AsyncGenerator<NumberedFile, undefined> {
-  let last = 0;
   for (const number of numbers) {
     const bytes = await inventory.read(keyOf(number), signal);
-    if (bytes === undefined) continue;
-    last = number;
-    yield { number, file: keyOf(number), bytes };
-  }
-  for (let number = last + 1; ; number += 1) {
-    const bytes = await inventory.read(keyOf(number), signal);
-    if (bytes === undefined) return undefined;
-    yield { number, file: keyOf(number), bytes };
+    if (bytes !== undefined) yield { number, file: keyOf(number), bytes };
   }
 }

@@ -11,6 +11,7 @@ import type { LogReader } from '../ports/log-store.ts';
 import { DigestCheck, type Published } from './digest-check.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { JournalCheck, type JournalEvidence } from './journal-check.ts';
+import { patiently } from './patience.ts';
 import { SignedFiles, keyFinding } from './signed-files.ts';
 import { SourceOrder } from './source-order.ts';
 import { TreeCheck } from './tree-check.ts';
@@ -27,8 +28,6 @@ export interface VerifyOptions {
 }
 
 const defaultUnpublishedAfterMs = 60_000;
-const pointerTries = 10;
-const pointerPauseMs = 200;
 
 /**
  * Reads the whole log and never throws on bad evidence. Throws LogNotFound where nothing is stored, what the reader throws
@@ -74,7 +73,7 @@ async function beginRun(reader: LogReader, options: VerifyOptions, signal: Abort
   const inventory = await takeInventory(reader, findings, signal);
   const files = new SignedFiles(verifierKey, findings);
   const base = { inventory, findings, counts, signal, sources: new SourceOrder(findings) };
-  const evidence = { ...base, files, tree: new TreeCheck(base, expected) };
+  const evidence = { ...base, files, clock: options.clock, tree: new TreeCheck(base, expected) };
   return { reader, options, inventory, findings, evidence, notes: [], pointer };
 }
 
@@ -93,13 +92,16 @@ async function samplesOf(inventory: Inventory, pointer: Uint8Array | undefined, 
 async function checkPointer({ reader, inventory, options, evidence, pointer }: Run, published: Published, signal: AbortSignal): Promise<void> {
   await inventory.read(checkpointKey, signal);
   let current = pointer;
-  for (let attempt = 1; attempt < pointerTries && published.checkpoint !== undefined && !same(current, published.checkpoint); attempt += 1) {
-    if (attempt > 1) await options.clock.sleep(pointerPauseMs, signal);
+  const settled = async (): Promise<boolean | undefined> => {
+    if (published.checkpoint === undefined || same(current, published.checkpoint)) return true;
     current = await reader.read(checkpointKey, signal);
+    if (same(current, published.checkpoint)) return true;
     // A live writer has published more since; what we read is whole without it.
     const following = published.number + 1;
-    if (!inventory.digests.includes(following) && (await reader.read(digestKey(following), signal)) !== undefined) return;
-  }
+    return !inventory.digests.includes(following) && (await reader.read(digestKey(following), signal)) !== undefined ? true : undefined;
+  };
+  const isSettled = await patiently(settled, options.clock, signal);
+  if (isSettled === true && published.checkpoint !== undefined) return;
   if (current === undefined) {
     if (published.size > 0) evidence.findings.add({ code: 'Missing', file: checkpointKey, message: 'the latest checkpoint is missing' });
     return;

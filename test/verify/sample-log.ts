@@ -92,7 +92,7 @@ export function sampleEntry(index: number, { padding = 0, blobEvery, gapAt }: Om
   });
 }
 
-function stateAt(sealed: number): SourceState {
+export function stateAt(sealed: number): SourceState {
   return {
     source: 'postgresql/7312/shop',
     position: { incarnation: 1, lsn: lsn(BigInt(0x1000 + sealed * 16)), seq: 1, complete: true },
