@@ -29,7 +29,7 @@ describe('a live log', () => {
       publishing: { maxDelayMs: 25 },
       signal,
     });
-    let writing = true;
+    const stopped = new AbortController();
     let sealed = 0;
     const append = async (): Promise<void> => {
       const entries = Array.from({ length: 1 + (sealed % 40) }, (_, offset) => sampleEntry(sealed + offset, {}));
@@ -38,7 +38,7 @@ describe('a live log', () => {
     };
     await append();
     const work = (async () => {
-      while (writing) {
+      while (!stopped.signal.aborted) {
         await append();
         await systemClock.sleep(10, signal);
       }
@@ -50,7 +50,7 @@ describe('a live log', () => {
         expect(verdict.findings).toEqual([]);
       }
     } finally {
-      writing = false;
+      stopped.abort();
       await work;
       await writer.close(signal);
     }
