@@ -8,7 +8,7 @@ import { openLogWriter } from '../../src/audit/open-log-writer.ts';
 import { generateSigningKey } from '../../src/log/keys.ts';
 import { sha256Hex } from '../../src/log/merkle.ts';
 import type { LogStore } from '../../src/ports/log-store.ts';
-import { batchOf, checkLog, entryOf, origin, sealedCount, source, stateAfter, writerOptions } from '../parts/log-workload.ts';
+import { batchOf, checkLog, entryOf, origin, realClock, sealedCount, source, stateAfter, writerOptions } from '../parts/log-workload.ts';
 import { openStrictStore, StrictBucket } from '../parts/strict-store.ts';
 import { until } from '../parts/until.ts';
 
@@ -198,7 +198,7 @@ describe('locks', () => {
     expect(days('checkpoints/310')).toBe(10);
     expect(days('journal/00000000000000000001')).toBe(3);
     expect(days('tile/0/001.p/54')).toBe(3);
-    const later = { now: () => new Date(Date.now() + 2 * dayMs), monotonicMs: () => performance.now(), sleep: writerOptions(openStrictStore(bucket)).clock.sleep };
+    const later = { ...realClock, now: () => new Date(Date.now() + 2 * dayMs) };
     const again = await openLogWriter(writerOptions(openStrictStore(bucket), { clock: later }));
     await until(() => days('journal/00000000000000000002') === 5 && days('journal/00000000000000000001') === 5, 'the renewal');
     expect(days('tile/0/001.p/54')).toBe(5);

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { RowsealError } from '../../model/errors.ts';
 import type { LogStore } from '../../ports/log-store.ts';
-import { createDurableFiles, type DurableFiles } from './durable.ts';
+import { DurableFiles } from './durable.ts';
 import { errnoOf, pathOf, storageError, temporaryPrefix } from './paths.ts';
 import { createReader } from './reader.ts';
 
@@ -18,7 +18,7 @@ const attempts = 5;
 export async function openFilesystemStore(path: string): Promise<LogStore> {
   const root = resolve(path);
   const location = pathToFileURL(root).href;
-  const files = createDurableFiles(location);
+  const files = new DurableFiles(location);
   try {
     await files.folder(root);
     if (!(await stat(root)).isDirectory()) throw new RowsealError('StorageRefused', 'this is not a folder', { object: location, next: 'choose a folder' });
