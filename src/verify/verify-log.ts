@@ -22,12 +22,16 @@ export interface VerifyOptions {
   readonly verifierKey: VerifierKey;
   /** A checkpoint of this log that was kept elsewhere: the log must extend it. */
   readonly expectedCheckpoint?: Uint8Array;
-  /** A sealed batch that is older and not published is a finding; ten seconds is how long publishing takes by default. */
+  /**
+   * A batch that was sealed longer ago and is not published is a finding, since a removed digest record leaves just that;
+   * a younger one is waited for. Publishing takes ten seconds by default.
+   */
   readonly unpublishedAfterMs?: number;
   readonly clock: Clock;
 }
 
-const defaultUnpublishedAfterMs = 60_000;
+const defaultUnpublishedAfterMs = 15_000;
+const publicationPauseMs = 200;
 
 /**
  * Reads the whole log and never throws on bad evidence. Throws LogNotFound where nothing is stored, what the reader throws
@@ -48,7 +52,7 @@ export async function verifyLog(reader: LogReader, options: VerifyOptions, signa
   await evidence.tree.finish();
   evidence.tree.checkExpected();
   await checkPointer(run, published, signal);
-  if (tail > 0) checkTail(run, published, journal);
+  if (tail > 0) await checkTail(run, published, { journal, signal });
   await checkUnread(run, published, signal);
   return verdictOf(run, published);
 }
@@ -121,17 +125,35 @@ function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a !== undefined && Buffer.compare(a, b) === 0;
 }
 
-/** Journal objects after the last digest record: a live log, or the remains of one whose writer died. */
-function checkTail({ options, evidence, findings, notes }: Run, published: Published, journal: JournalCheck): void {
+/** Journal objects after the last digest record: a live log publishes them in a moment, a cut or dead one does not. */
+async function checkTail(run: Run, published: Published, { journal, signal }: { journal: JournalCheck; signal: AbortSignal }): Promise<void> {
+  const { evidence, findings, notes } = run;
   const entries = evidence.tree.size - published.size;
   const objects = `${journalKey(published.lastJournal + 1)} to ${journalKey(journal.lastNumber)}`;
-  const ageMs = journal.lastTime === undefined ? 0 : options.clock.now().getTime() - Date.parse(journal.lastTime);
-  if (ageMs <= (options.unpublishedAfterMs ?? defaultUnpublishedAfterMs)) {
+  const file = digestKey(published.number + 1);
+  if (await isPublishedInTime(run, { file, sealedAt: journal.lastTime }, signal)) {
     notes.push(`${entries} entries in ${objects} are sealed, not published`);
     return;
   }
-  const message = `${objects} with ${entries} entries were sealed at ${journal.lastTime} and never published: this record is missing, or the writer has stopped; a running writer publishes them`;
-  findings.add({ code: 'Unpublished', file: digestKey(published.number + 1), leafIndex: published.size, message });
+  const message = `${objects} with ${entries} entries are sealed and were not published: this record is missing, or the writer has stopped; a running writer publishes them`;
+  findings.add({ code: 'Unpublished', file, leafIndex: published.size, message });
+}
+
+interface Awaited {
+  /** The digest record that is to come. */
+  readonly file: string;
+  readonly sealedAt: string | undefined;
+}
+
+async function isPublishedInTime({ reader, options }: Run, { file, sealedAt }: Awaited, signal: AbortSignal): Promise<boolean> {
+  const { clock, unpublishedAfterMs = defaultUnpublishedAfterMs } = options;
+  if (unpublishedAfterMs === Number.POSITIVE_INFINITY) return true;
+  const ageMs = sealedAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, clock.now().getTime() - Date.parse(sealedAt));
+  for (let waitMs = unpublishedAfterMs - ageMs; ; waitMs -= publicationPauseMs) {
+    if ((await reader.read(file, signal)) !== undefined) return true;
+    if (waitMs <= 0) return false;
+    await clock.sleep(publicationPauseMs, signal);
+  }
 }
 
 /** What no signed file implies. A tree that could not be rebuilt implies too little to accuse its tiles. */
