@@ -43,6 +43,11 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
   const key = await database.messageKey(signal);
   const from = state.marker?.commitLsn ?? (await database.slot(writer.origin, signal))?.confirmedFlushLsn ?? state.position.lsn;
   const stream = await database.stream(writer.origin, from, signal);
+  // Whoever is told that the capture runs may rely on it: from this commit on, its tables are captured.
+  await database.emitConfiguration(writer.origin, options.settings, options.mended, signal).catch(async (error: unknown) => {
+    await stream.close();
+    throw error;
+  });
   const name = { system: options.facts.systemIdentifier, database: options.facts.database, timeline: options.facts.timeline };
   const capture = createCapture({ name, captureName: database.captureName(writer.origin), key, state, maxBatchBytes: options.maxBatchBytes ?? defaultBatchBytes });
   const check = state.marker === undefined ? undefined : createResumeCheck(state.marker, key);
@@ -79,7 +84,7 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     sealed: window.sealed,
     readUpTo: () => upTo(stream, capture, window),
     lagSeconds: () => Math.ceil(window.oldestMs() / 1000),
-    follow: keeper.follow,
+    follow: (settings) => keeper.follow(settings),
     stop: async () => {
       await stream.close();
       await finished;

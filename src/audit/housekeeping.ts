@@ -1,6 +1,6 @@
 // What a capture does beside reading: markers after seals, idle WAL confirmed, catalog changes noticed (DESIGN §5, Resuming, Coverage).
 import { describeError, RowsealError } from '../model/errors.ts';
-import type { AuditDatabase, ChangeStream, MendedCoverage } from '../ports/audit-database.ts';
+import type { AuditDatabase, ChangeStream } from '../ports/audit-database.ts';
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
@@ -15,7 +15,6 @@ export interface HousekeepingOptions {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly settings: AuditSettings;
-  readonly mended: readonly MendedCoverage[];
   readonly stream: ChangeStream;
   readonly capture: Capture;
   readonly window: SealingWindow;
@@ -55,8 +54,6 @@ export function startHousekeeping(options: HousekeepingOptions, signal: AbortSig
 
 async function keepHouse(options: HousekeepingOptions, current: { settings: AuditSettings }, signal: AbortSignal): Promise<void> {
   const { database, writer, clock, capture, window } = options;
-  // The first message after a start: it brings the configuration and its digests into force, and something to resume from.
-  await database.emitConfiguration(writer.origin, current.settings, options.mended, signal);
   let markerAtMs = -Infinity;
   let stateAtMs = clock.monotonicMs();
   let observedAtMs = clock.monotonicMs();

@@ -27,8 +27,9 @@ const maxBatches = 64;
 const maxBytes = 16 * 1024 * 1024;
 
 export function createSealingWindow(options: SealingWindowOptions): SealingWindow {
-  const underWay: { readonly done: Promise<void>; readonly bytes: number; readonly sinceMs: number }[] = [];
-  let bytes = 0;
+  const underWay: { readonly done: Promise<void>; readonly sinceMs: number }[] = [];
+  const waiting = { bytes: 0 };
+  const full = (): boolean => underWay.length > maxBatches || waiting.bytes > maxBytes;
   let sealed = options.sealed;
   const seal = async (batch: Batch, size: number): Promise<void> => {
     try {
@@ -38,16 +39,16 @@ export function createSealingWindow(options: SealingWindowOptions): SealingWindo
     } catch (error) {
       options.onFailure(error);
     } finally {
-      bytes -= size;
+      waiting.bytes -= size;
       underWay.shift();
     }
   };
   return {
     append: async (batch) => {
       const size = batch.entries.reduce((sum, entry) => sum + entry.length, 0);
-      bytes += size;
-      underWay.push({ done: seal(batch, size), bytes: size, sinceMs: options.monotonicMs() });
-      while (underWay.length > maxBatches || bytes > maxBytes) await underWay[0]?.done;
+      waiting.bytes += size;
+      underWay.push({ done: seal(batch, size), sinceMs: options.monotonicMs() });
+      while (full()) await underWay[0]?.done;
     },
     drain: async () => {
       while (underWay.length > 0) await underWay[0]?.done;

@@ -131,7 +131,7 @@ describe.each(installations)('actors on PostgreSQL %s', (_version, installation)
     const forgeries = entries.filter((entry) => entry.type === 'forgery');
     expect(forgeries.map((entry) => (entry['forgery'] as { reason: string }).reason).sort()).toEqual(['BadMac', 'NotTransactional', 'WrongTransaction']);
     expect(forgeries.every((entry) => JSON.stringify(entry['actor']) === '{"unattributed":true}')).toBe(true);
-    expect(effective(entries.filter((entry) => entry.type === 'row.insert'))).toEqual(['app']);
+    expect(effective(entries.filter((entry) => entry.type === 'row.insert'), 'parent')).toEqual(['app']);
   });
 
   it('lets no application role read the key or call what writes proven messages', async () => {

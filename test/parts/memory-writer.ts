@@ -21,11 +21,13 @@ export function createMemoryWriter(origin = 'test.example/log'): MemoryWriter {
     entries: () => batches.flatMap((batch) => batch.entries.map((entry) => JSON.parse(Buffer.from(entry).toString('utf8')) as CapturedEntry)),
     sourceState: (source) => states.get(source),
     append: async (batch) => {
-      const turn = tail.then(async () => {
+      const before = tail;
+      const turn = (async () => {
+        await before;
         await sleep(2);
         batches.push(batch);
         states.set(batch.state.source, batch.state);
-      });
+      })();
       tail = turn;
       await turn;
     },

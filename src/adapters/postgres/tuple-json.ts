@@ -19,8 +19,6 @@ export interface RelationPlan {
 /** JSON text of each column by position; `null` is SQL's NULL, undefined was not sent. */
 export type TupleTexts = readonly (string | undefined)[];
 
-const asciiNull = 'null';
-
 export function planRelation(shape: RelationShape): RelationPlan {
   const names = shape.columns.map((column) => column.name);
   const sorted = names.map((_name, index) => index).sort((a, b) => compare(names[a] ?? '', names[b] ?? ''));
@@ -38,12 +36,12 @@ export function planRelation(shape: RelationShape): RelationPlan {
 export function readTuple(reader: ByteReader, plan: RelationPlan, old: TupleTexts | undefined): TupleTexts {
   const count = reader.u16();
   if (count !== plan.labels.length) throw malformed(`a tuple of ${count} columns for a relation of ${plan.labels.length}`);
-  const texts: (string | undefined)[] = new Array<string | undefined>(count);
+  const texts: (string | undefined)[] = [];
   for (let index = 0; index < count; index++) {
     const kind = reader.u8();
-    if (kind === 0x74) texts[index] = JSON.stringify(reader.bytes(reader.i32()).toString('utf8'));
-    else if (kind === 0x6e) texts[index] = asciiNull;
-    else if (kind === 0x75) texts[index] = old?.[index];
+    if (kind === 0x74) texts.push(JSON.stringify(reader.bytes(reader.i32()).toString('utf8')));
+    else if (kind === 0x6e) texts.push('null');
+    else if (kind === 0x75) texts.push(old?.[index]);
     else throw malformed(`column kind ${kind}`);
   }
   return texts;
