@@ -25,7 +25,7 @@ export function registerBootstrap(program: Command, io: Io): void {
 }
 
 /** One statement a line, each with what it is for. */
-export function bootstrapSql({ role, database, owner, applicationRole }: BootstrapOptions): readonly string[] {
+function bootstrapSql({ role, database, owner, applicationRole }: BootstrapOptions): readonly string[] {
   const name = quoteName(role);
   return [
     '-- Set the password afterwards with \\password, so that it stands in no file and no log.',

@@ -62,7 +62,7 @@ function processIo(): Io {
     env: process.env,
     cwd: process.cwd(),
     signal: stop.signal,
-    color: process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '',
+    color: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     exit: (status) => {
       process.exitCode = status;
     },

@@ -7,7 +7,7 @@ import { sha256Hex } from './merkle.ts';
 import { openNote, signNote } from './note.ts';
 import { parseCount, parseHex, parseTime } from './note-fields.ts';
 
-export interface DigestSource {
+interface DigestSource {
   readonly name: string;
   readonly incarnation: number;
   readonly lsn: Lsn;

@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import { RowsealError } from '../model/errors.ts';
 import { maxEntryBytes } from './bundle.ts';
 
-export const entryTypes = [
+const entryTypes = [
   'row.insert',
   'row.update',
   'row.delete',
@@ -24,9 +24,9 @@ export const entryTypes = [
   'session.login',
   'heartbeat',
 ] as const;
-export type EntryType = (typeof entryTypes)[number];
+type EntryType = (typeof entryTypes)[number];
 
-export interface EntrySource {
+interface EntrySource {
   readonly system: string;
   readonly incarnation: number;
   readonly database: string;
@@ -39,9 +39,9 @@ export interface EntrySource {
 }
 
 /** Column values in PostgreSQL's text form, verbatim. */
-export type ColumnValues = Readonly<Record<string, string | null>>;
+type ColumnValues = Readonly<Record<string, string | null>>;
 
-export type EntryActor =
+type EntryActor =
   | { readonly unattributed: true; readonly reason?: string }
   | {
       readonly user: string;

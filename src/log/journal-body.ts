@@ -7,7 +7,7 @@ import { type LogState, parseLogState } from './log-state.ts';
 import { sha256Hex } from './merkle.ts';
 
 /** Uncompressed; what is longer is refused when sealing and when reading, so that no small object can fill the memory. */
-export const maxJournalBodyBytes = 256 * 1024 * 1024;
+const maxJournalBodyBytes = 256 * 1024 * 1024;
 const lengthBytes = 4;
 /** The fastest level: sealing waits for it, and entries of one table compress well at any. */
 const gzipLevel = 1;

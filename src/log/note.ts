@@ -7,7 +7,7 @@ const maxNoteBytes = 1024 * 1024;
 const maxSignatures = 100;
 const linePrefix = '— ';
 
-export interface NoteSignature {
+interface NoteSignature {
   readonly name: string;
   readonly id: number;
   readonly signature: Uint8Array;

@@ -53,7 +53,7 @@ export function partialTiles(size: number): TileId[] {
 }
 
 /** The full tiles that a tree of `to` leaves has and one of `from` has not, lowest level first. */
-export function newFullTiles(from: number, to: number): TileId[] {
+function newFullTiles(from: number, to: number): TileId[] {
   const tiles: TileId[] = [];
   for (let level = 0; level <= maxLevel && to >= tileWidth ** (level + 1); level += 1) {
     const span = tileWidth ** (level + 1);

@@ -24,7 +24,7 @@ export interface DesiredPolicy {
   readonly check?: Predicate;
 }
 
-export interface DesiredTable {
+interface DesiredTable {
   readonly table: TableName;
   readonly rowSecurity: RowSecurity;
   readonly policies: readonly DesiredPolicy[];

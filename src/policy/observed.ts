@@ -57,7 +57,7 @@ export interface ObservedTable {
   readonly digest: string;
 }
 
-export interface ObservedRole {
+interface ObservedRole {
   readonly name: string;
   readonly superuser: boolean;
   readonly bypassesRowSecurity: boolean;

@@ -4,7 +4,7 @@ import { everyRole } from './desired.ts';
 import type { ObservedPolicy } from './observed.ts';
 
 /** Whether every role that `inner` names is also covered by `outer`; membership among roles is not looked at. */
-export function rolesWithin(inner: readonly string[], outer: readonly string[]): boolean {
+function rolesWithin(inner: readonly string[], outer: readonly string[]): boolean {
   return outer.includes(everyRole) || inner.every((role) => outer.includes(role));
 }
 

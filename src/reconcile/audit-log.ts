@@ -93,7 +93,7 @@ export function createAuditLogReconciler(options: AuditLogOptions): AuditLogReco
       }
     },
     close: async () => {
-      for (const key of [...options.logs.keys()]) await close(key);
+      for (const key of options.logs.keys()) await close(key);
     },
   };
 }

@@ -29,7 +29,7 @@ type Policy = Resource<'AuditPolicy'>;
 
 const refreshMs = 5_000;
 const retryMs = 5_000;
-export const abandonAnnotation = 'rowseal.dev/abandon';
+const abandonAnnotation = 'rowseal.dev/abandon';
 
 export function createAuditPolicyReconciler(options: AuditPolicyOptions): Reconciler {
   /** Which group a policy was last part of, so that its end reaches the group when the object is gone. */

@@ -25,7 +25,7 @@ export function readinessConditions(
   if (state === 'stalled') updates.push({ type: 'Stalled', status: 'True', reason, message });
   const present = new Set(updates.map((update) => update.type));
   return [
-    ...withConditions(resource.status.conditions as readonly Condition[] | undefined, [...updates, ...(options.others ?? [])], {
+    ...withConditions(resource.status.conditions, [...updates, ...(options.others ?? [])], {
       now: options.now.toISOString(),
       generation: resource.metadata.generation,
       clear: [...stateConditions.filter((type) => !present.has(type)), ...(options.clear ?? [])],
@@ -45,6 +45,6 @@ export function readinessOfError(error: unknown, reason?: string): Readiness {
 
 /** Whether the Ready condition says this already; what was said once needs no further Event. */
 export function isSaidAlready(resource: Resource, { reason, message }: Readiness): boolean {
-  const ready = findCondition(resource.status.conditions as readonly Condition[] | undefined, 'Ready');
+  const ready = findCondition(resource.status.conditions, 'Ready');
   return ready?.reason === reason && ready.message === message;
 }

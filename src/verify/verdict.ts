@@ -1,6 +1,6 @@
 // What verification found, and what follows from it (DESIGN §6, Verify). Pure.
 
-export type FindingCode =
+type FindingCode =
   | 'WrongKey'
   | 'ForeignLog'
   | 'BadSignature'

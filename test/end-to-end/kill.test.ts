@@ -75,7 +75,10 @@ test(`after ${kills} kills the log holds each change once, in the order of each 
 
   const { rows } = await withClient(postgres.uri(), (client) => client.query<{ id: string; amount: number; op: string }>('select id, amount, op from oracle order by id, n'));
   const expected = rows.map(({ id, amount, op }) => `${id} ${op} ${amount}`);
-  await eventually('everything is sealed', async () => expect((await loggedChanges()).length).toBeGreaterThanOrEqual(expected.length), 60_000);
+  await eventually('everything is sealed', async () => expect((await loggedChanges()).length).toBeGreaterThanOrEqual(expected.length), 60_000).catch((error: unknown) => {
+    const status = ['AuditPolicy', 'AuditLog'].map((kind) => JSON.stringify(workspace.status(kind, kind === 'AuditLog' ? 'shop' : 'orders')?.status));
+    throw new Error(`${String(error)}\n${status.join('\n')}\n${running.messages().slice(-3000)}`);
+  });
   expect(await running.stop()).toBe(0);
 
   const logged = await loggedChanges();

@@ -146,7 +146,7 @@ describe('the end', () => {
   });
 
   test('a stranger’s key is refused, with the reason', async () => {
-    const key = (await readFileSync(await verifierKey(), 'utf8')).trim();
+    const key = readFileSync(await verifierKey(), 'utf8').trim();
     const [name, id, body] = [key.split('+')[0], key.split('+')[1], key.split('+').slice(2).join('+')];
     const other = `${name}+${id}+${body?.slice(0, -3)}AA=`;
     const verdict = await rowseal(['verify', workspace.log, '--key', other]);

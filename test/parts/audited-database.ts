@@ -14,7 +14,7 @@ import type { Logger } from '../../src/ports/logger.ts';
 import type { LogWriter } from '../../src/ports/log-writer.ts';
 
 const deadlineMs = 20_000;
-export const allOperations = ['Insert', 'Update', 'Delete', 'Truncate'] as const;
+const allOperations = ['Insert', 'Update', 'Delete', 'Truncate'] as const;
 
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silentLogger };
 

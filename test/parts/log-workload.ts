@@ -19,7 +19,7 @@ export const realClock: Clock = {
   monotonicMs: () => performance.now(),
   sleep: (ms, signal) => sleep(ms, undefined, { signal }),
 };
-export const randomness: Randomness = { bytes: (length) => randomBytes(length) };
+const randomness: Randomness = { bytes: (length) => randomBytes(length) };
 
 export function writerOptions(store: LogStore, overrides: Partial<LogWriterOptions> = {}): LogWriterOptions {
   return {

@@ -27,7 +27,7 @@ export async function rowseal(args: readonly string[], env: Record<string, strin
   return { status, stdout, stderr };
 }
 
-export interface ManifestStatus {
+interface ManifestStatus {
   readonly status: Record<string, unknown> & {
     readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly message: string }[];
   };
@@ -117,7 +117,7 @@ export async function eventually<T>(what: string, action: () => T | Promise<T>, 
     try {
       return await action();
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${what}: not within ${deadlineMs} ms: ${error instanceof Error ? error.message : String(error)}`);
+      if (Date.now() > deadline) throw new Error(`${what}: not within ${deadlineMs} ms: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       await sleep(50);
     }
   }

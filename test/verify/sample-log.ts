@@ -68,7 +68,7 @@ export async function sampleLog(options: SampleOptions): Promise<Files> {
   }
 }
 
-export function readFolder(folder: string): Files {
+function readFolder(folder: string): Files {
   const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const keys = names.map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
   return new Map(keys.map((key) => [key, readFileSync(join(folder, key))]));

@@ -6,7 +6,7 @@ import type { ConnectionTarget, TargetSource } from '../../ports/database.ts';
 type TlsMode = ConnectionTarget['tls']['mode'];
 type Place = Omit<ConnectionTarget, 'tls' | 'claimsSetting'> & { readonly sslmode?: string };
 
-export const overridesAnnotation = 'rowseal.dev/allow-overrides';
+const overridesAnnotation = 'rowseal.dev/allow-overrides';
 const defaultClaimsSetting = 'request.jwt.claims';
 const longestConnectTimeoutSeconds = 300;
 const tlsModes: readonly string[] = ['verify-full', 'verify-ca', 'require', 'disable'] satisfies readonly TlsMode[];

@@ -31,7 +31,7 @@ export interface VersionOf {
 const mutableKey = 'checkpoint';
 
 /** A plain read; hidden by a delete marker, the oldest version, since that is what was sealed. Of `checkpoint` the newest. */
-export async function readPastMarkers(bucket: Bucket, key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
+async function readPastMarkers(bucket: Bucket, key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
   const plain = await readObject(bucket, { key }, signal);
   if (plain !== undefined) return plain;
   const hidden: StoredVersion[] = [];
@@ -44,7 +44,7 @@ export async function readPastMarkers(bucket: Bucket, key: string, signal: Abort
 }
 
 /** The bytes of one version, or of the latest; undefined when there is none or it is a delete marker. */
-export async function readObject(bucket: Bucket, { key, versionId }: VersionOf, signal: AbortSignal): Promise<Uint8Array | undefined> {
+async function readObject(bucket: Bucket, { key, versionId }: VersionOf, signal: AbortSignal): Promise<Uint8Array | undefined> {
   return bucket.send(key, signal, async (client, abortSignal) => {
     try {
       const command = new GetObjectCommand({ Bucket: bucket.name, Key: bucket.root + key, ...(versionId ? { VersionId: versionId } : {}) });

@@ -35,7 +35,7 @@ export function storageError(cause: unknown, { bucket, object }: Place): Rowseal
   });
 }
 
-export const permissions =
+const permissions =
   's3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:PutObjectRetention, s3:GetObjectRetention, s3:ListBucket, s3:ListBucketVersions, s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration';
 
 /** The HTTP status of an SDK error; undefined when no response came. */
