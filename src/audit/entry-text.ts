@@ -42,6 +42,8 @@ export interface EntryMembers {
   readonly object?: string;
   readonly policy?: string;
   /** Members of other types, which sort before `source` and after `object`: none of `policy`, `relation`. */
+  /** Digests of the payloads that were left out, so that the verifier finds them wherever they stood. */
+  readonly blobs?: readonly string[];
   readonly extra?: { readonly forgery?: string; readonly gap?: string; readonly configuration?: string; readonly relation?: string };
 }
 
@@ -53,12 +55,12 @@ export function entryText(members: EntryMembers, place: EntryPlace): EntryText {
   let small = members;
   for (const part of ['change', 'key'] as const) {
     const value = small[part];
-    if (value !== undefined) small = { ...small, [part]: asBlob(value, blobs) };
+    if (value !== undefined) small = { ...small, [part]: asBlob(value, blobs), blobs: blobs.map((blob) => digestOf(blob)) };
     const shorter = assemble(small, place);
     if (fits(shorter)) return { text: shorter, blobs };
   }
   const extra = Object.fromEntries(Object.entries(small.extra ?? {}).map(([name, value]) => [name, asBlob(value, blobs)]));
-  return { text: assemble({ ...small, extra }, place), blobs };
+  return { text: assemble({ ...small, extra, blobs: blobs.map((blob) => digestOf(blob)) }, place), blobs };
 }
 
 /** A UTF-16 unit is at most three bytes, which spares counting most of the time. */
@@ -77,9 +79,10 @@ export function digestOf(data: string | Uint8Array): string {
 }
 
 function assemble(members: EntryMembers, place: EntryPlace): string {
-  const { actor, change, key, object, policy, extra } = members;
+  const { actor, blobs, change, key, object, policy, extra } = members;
   let text = '{';
   if (actor !== undefined) text += `"actor":${actor},`;
+  if (blobs !== undefined) text += `"blobs":${JSON.stringify(blobs)},`;
   if (change !== undefined) text += `"change":${change},`;
   if (extra?.configuration !== undefined) text += `"configuration":${extra.configuration},`;
   if (extra?.forgery !== undefined) text += `"forgery":${extra.forgery},`;

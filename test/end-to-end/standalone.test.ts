@@ -1,5 +1,5 @@
 // The whole way without Kubernetes: manifests in a folder → enforced rows → sealed changes → a verdict.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
@@ -96,6 +96,17 @@ describe('audit', () => {
     }
   });
 
+  test('a row too large for an entry is sealed as a blob that verify asks for', async () => {
+    await asTenant(postgres, 'acme', (client) => client.query("insert into orders values (11, 'acme', repeat('large ', 20000), 1)"));
+    const entry = await eventually('sealed', async () => {
+      const found = (await entries()).find((candidate) => candidate.object?.key?.['id'] === '11');
+      expect(found).toBeDefined();
+      return found as LoggedEntry & { readonly blobs?: readonly string[] };
+    });
+    const digest = entry.blobs?.[0]?.replace('sha256:', '') ?? 'none';
+    expect(existsSync(join(workspace.log, 'blobs', 'sha256', digest))).toBe(true);
+  });
+
   test('a forged context message gives nobody’s name to a change', async () => {
     await asTenant(postgres, 'acme', async (client) => {
       await client.query(`select pg_logical_emit_message(true, 'rowseal', '{"user":"postgres"}')`).catch(async () => {
@@ -141,6 +152,12 @@ describe('the end', () => {
     expect(await running.stop()).toBe(0);
     const verdict = await rowseal(['verify', workspace.log, '--key', key, '-o', 'json']);
     expect(verdict.status, verdict.stdout + verdict.stderr).toBe(0);
+    const copy = join(workspace.folder, 'without-blob');
+    cpSync(workspace.log, copy, { recursive: true });
+    rmSync(join(copy, 'blobs'), { recursive: true });
+    const missing = await rowseal(['verify', copy, '--key', key, '-o', 'json']);
+    expect(missing.status).toBe(2);
+    expect(missing.stdout).toContain('blobs/sha256/');
     expect(running.messages()).not.toContain(postgres.password);
     expect(running.messages()).not.toContain('magnet');
   });
