@@ -49,7 +49,7 @@ export function ownerOf(key: ObjectKey): string {
 }
 
 export function targetTables(spec: RowPolicySpec): readonly TableName[] {
-  return spec.target.tables.map((table) => ({ schema: spec.target.schema, table }));
+  return (spec.target.tables ?? []).map((table) => ({ schema: spec.target.schema, table }));
 }
 
 /** The desired state of a RowPolicy. Throws BadPredicate naming the rule. */

@@ -72,6 +72,12 @@ export const badCases: readonly BadCase[] = [
   { kind: 'RowPolicy', message: 'an Insert rule takes check, not using: there is no row to see yet', spec: withRule({ commands: ['Insert'], using }) },
   { kind: 'RowPolicy', message: 'check is for rules that write: All, Insert or Update', spec: withRule({ commands: ['Select'], using, check: using }) },
   { kind: 'RowPolicy', message: 'a rule for All, Select, Update or Delete needs using', spec: withRule({ commands: ['Update'], check: using }) },
+  { kind: 'RowPolicy', message: 'policyName and verbatim go with one command: each command is a policy of its own', spec: withRule({ commands: ['Select', 'Delete'], using, policyName: 'p' }) },
+  { kind: 'RowPolicy', message: 'verbatim repeats an expression that using or check says in terms', spec: withRule({ using, verbatim: { check: 'true' } }) },
+  { kind: 'RowPolicy', message: 'a target has tables or a selector, and not both', spec: { ...goodSpecs.RowPolicy, target: { schema: 'public' } } },
+  { kind: 'RowPolicy', message: 'a target has tables or a selector, and not both', spec: { ...goodSpecs.RowPolicy, target: { schema: 'public', tables: ['a'], selector: { namePattern: '*' } } } },
+  { kind: 'RowPolicy', message: 'a selector needs namePattern, hasColumns, or both', spec: { ...goodSpecs.RowPolicy, target: { schema: 'public', selector: {} } } },
+  { kind: 'RowPolicy', message: 'Insert takes row, Update takes row and optionally where, Delete takes at most where', spec: withExpectation({ denied: { command: 'Delete', table: 'orders', row: { id: 1 } } }) },
   { kind: 'RowPolicy', message: 'an expectation has exactly one of visible, count and denied', spec: withExpectation({ table: 'orders' }) },
   { kind: 'RowPolicy', message: 'visible and count need table; denied names its own', spec: withExpectation({ count: 0 }) },
   {

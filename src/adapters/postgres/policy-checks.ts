@@ -61,7 +61,7 @@ async function runOnCopies(query: RunQuery, one: OneTest): Promise<string | unde
   const expected = await canonicalRows(query, table, one.test.expect.visible ?? []);
   await become(query, one);
   const { denied, count } = one.test.expect;
-  if (denied !== undefined) return expectDenied(() => insertRow(query, table, denied.row));
+  if (denied !== undefined) return expectDenied(() => insertRow(query, table, denied.row ?? {}));
   return count === undefined ? compareVisible(query, table, expected) : compareCount(query, table, count);
 }
 

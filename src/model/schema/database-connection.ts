@@ -42,7 +42,11 @@ const grant = Type.Object(
     tables: Type.Optional(names('Tables the grant is for; all when left out.', 256)),
     roles: Type.Optional(names('Database roles that rules and tests may name; all when left out.', 256)),
     rights: Type.Optional(
-      list(oneOf(['SQL', 'Widen'], 'A right.'), 'Rights beyond plain use. SQL admits `sql` predicates; Widen admits plans that let a role see or write more.', 2),
+      list(
+        oneOf(['SQL', 'Widen', 'RemoveUnmanaged'], 'A right.'),
+        'Rights beyond plain use. SQL admits `sql` predicates; Widen admits plans that let a role see or write more; RemoveUnmanaged admits dropping policies that no RowPolicy owns.',
+        3,
+      ),
     ),
   },
   { description: 'What objects of some namespaces may ask of this database.' },
@@ -56,9 +60,10 @@ export const databaseConnectionSpec = Type.Object(
       { description: 'Where the database is. The Secret has the key uri, or host, port, dbname, user and password.' },
     ),
     claims: Type.Optional(claims),
+    exemptRoles: Type.Optional(names('Roles that keep seeing all rows, such as the one that migrates; each needs BYPASSRLS, and no table is closed before it has it.', 32)),
     grants: Type.Optional(
       mapList(grant, 'name', {
-        description: 'Without any: every object of the own namespace, with Widen and without SQL. SQL always needs a grant.',
+        description: 'Without any: every object of the own namespace, with Widen. SQL and RemoveUnmanaged always need a grant.',
         maxItems: 64,
       }),
     ),
@@ -84,6 +89,18 @@ export const databaseConnectionStatus = Type.Object(
         description: 'What the server and the rights of our role allow.',
         maxItems: 16,
       }),
+    ),
+    exemptRoles: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            name: Type.String({ description: 'The role.', maxLength: 63 }),
+            bypassesRowSecurity: Type.Boolean({ description: 'Whether it sees all rows: BYPASSRLS, or superuser.' }),
+          },
+          { description: 'One exempt role.' },
+        ),
+        { description: 'The exempt roles as the server has them.', maxItems: 32 },
+      ),
     ),
     dependants: Type.Optional(
       Type.Object(
