@@ -3,7 +3,8 @@ import type { Static } from 'typebox';
 import { auditLogSpec, auditLogStatus } from './schema/audit-log.ts';
 import { auditPolicySpec, auditPolicyStatus } from './schema/audit-policy.ts';
 import { databaseConnectionSpec, databaseConnectionStatus } from './schema/database-connection.ts';
-import { rowPolicySpec, rowPolicyStatus } from './schema/row-policy.ts';
+import { rowPolicySpec } from './schema/row-policy.ts';
+import { rowPolicyStatus } from './schema/row-policy-status.ts';
 
 export const apiGroup = 'rowseal.dev';
 export const apiVersion = 'rowseal.dev/v1alpha1';
