@@ -4,9 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningAudit } from '../../src/ports/audit-runtime.ts';
 import { type AuditedDatabase, auditSettings, connected, openAuditedDatabase, until } from '../parts/audited-database.ts';
 import { type CapturedEntry, createMemoryWriter } from '../parts/memory-writer.ts';
-import { debianPostgres15, type Postgres, startPostgres } from '../parts/postgres.ts';
-
-const installations: readonly (readonly [string, string | undefined])[] = [['18', undefined], ...(debianPostgres15() === undefined ? [] : [['15', debianPostgres15()] as const])];
+import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
 
 const schema = `
 create role app login password 'app'; create role tenant; grant tenant to app; create role definer;
@@ -25,7 +23,7 @@ create function nested_child() returns trigger language plpgsql security definer
 alter function nested_child() owner to definer;
 create trigger nested before insert on child for each row execute function nested_child();`;
 
-describe.each(installations)('actors on PostgreSQL %s', (_version, installation) => {
+describe.each(supportedMajors)('actors on PostgreSQL %s', (major) => {
   let server: Postgres;
   let admin: pg.Client;
   let app: pg.Client;
@@ -34,7 +32,7 @@ describe.each(installations)('actors on PostgreSQL %s', (_version, installation)
   const writer = createMemoryWriter();
 
   beforeAll(async () => {
-    server = await startPostgres(installation === undefined ? {} : { installation });
+    server = await startPostgres({ installation: installationOf(major) });
     admin = await connected(server.uri());
     await admin.query(schema);
     database = await openAuditedDatabase({ port: server.port, password: server.password, database: 'postgres' });

@@ -6,11 +6,9 @@ import { openSession } from '../../src/adapters/postgres/session.ts';
 import type { RunningAudit } from '../../src/ports/audit-runtime.ts';
 import { type AuditedDatabase, auditSettings, connected, openAuditedDatabase, until } from '../parts/audited-database.ts';
 import { type CapturedEntry, createMemoryWriter, type MemoryWriter } from '../parts/memory-writer.ts';
-import { debianPostgres15, type Postgres, startPostgres } from '../parts/postgres.ts';
+import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
 
-const installations: readonly (readonly [string, string | undefined])[] = [['18', undefined], ...(debianPostgres15() === undefined ? [] : [['15', debianPostgres15()] as const])];
-
-describe.each(installations)('resuming on PostgreSQL %s', (_version, installation) => {
+describe.each(supportedMajors)('resuming on PostgreSQL %s', (major) => {
   let server: Postgres;
   let admin: pg.Client;
   let database: AuditedDatabase;
@@ -20,7 +18,7 @@ describe.each(installations)('resuming on PostgreSQL %s', (_version, installatio
   const { signal } = new AbortController();
 
   beforeAll(async () => {
-    server = await startPostgres(installation === undefined ? {} : { installation });
+    server = await startPostgres({ installation: installationOf(major) });
     admin = await connected(server.uri());
     await admin.query(`create table t (id int primary key, v text); create table plain (v text);
       create type mood as enum ('happy'); create table v (id int primary key, a int[], j jsonb, n numeric, b bytea, f float8, m mood, ts timestamptz, big text)`);

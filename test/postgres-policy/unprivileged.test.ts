@@ -6,21 +6,19 @@ import { openSession, type Session } from '../../src/adapters/postgres/session.t
 import { desiredFrom, membershipTables } from '../../src/policy/desired.ts';
 import { plan } from '../../src/policy/plan.ts';
 import type { PolicyStore } from '../../src/ports/policy-database.ts';
-import { debianPostgres15, type Postgres, startPostgres } from '../parts/postgres.ts';
+import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
 import { clock, never, type Rules, setting, specOf } from './harness.ts';
 
-const debian = debianPostgres15();
-const versions = [['18', {}] as const, ...(debian === undefined ? [] : [['15', { installation: debian }] as const])];
 const tenant: Rules = [{ name: 'tenant', roles: ['app'], commands: ['All'], using: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['t'] }] } }];
 
-describe.each(versions)('an unprivileged operator on PostgreSQL %s', (_version, options) => {
+describe.each(supportedMajors)('an unprivileged operator on PostgreSQL %s', (major) => {
   let postgres: Postgres;
   let admin: pg.Client;
   let session: Session;
   let store: PolicyStore;
 
   beforeAll(async () => {
-    postgres = await startPostgres(options);
+    postgres = await startPostgres({ installation: installationOf(major) });
     admin = new pg.Client({ connectionString: postgres.uri() });
     await admin.connect();
     await admin.query(`create role app; create role owner; create role operator login password 'operator' in role owner; grant create on database postgres to operator;
