@@ -1,5 +1,5 @@
 // Observed state: what the catalog says about the tables, as far as policies need it.
-import type { Command, PolicyMode } from './desired.ts';
+import type { Command, PolicyMode, RowSecurity } from './desired.ts';
 import type { PolicyMarker } from './marker.ts';
 import type { TableName } from './table-name.ts';
 
@@ -21,6 +21,13 @@ export interface PolicyRecord {
   readonly rule: string;
   readonly definition: string;
   readonly deparsed: string;
+}
+
+/** One policy as we applied it: `state` is its `policyState`. */
+interface AppliedPolicy {
+  readonly name: string;
+  readonly owner: string;
+  readonly state: string;
 }
 
 export interface ObservedPolicy {
@@ -51,6 +58,10 @@ export interface ObservedTable {
   readonly columns: readonly ObservedColumn[];
   /** By name. */
   readonly policies: readonly ObservedPolicy[];
+  /** What we applied last, by policy name: policies that are gone since are still in it. */
+  readonly applied: readonly AppliedPolicy[];
+  /** The row security that we applied last; empty before the first time. */
+  readonly declared: RowSecurity | '';
   /** Flags before anybody's first apply; present once the table is governed. */
   readonly before?: { readonly rowSecurity: boolean; readonly forced: boolean };
   /** SHA-256, hex, of policies, flags and owner: what `rowseal.policy_digest` returns. */

@@ -1,5 +1,6 @@
 // The order of a plan's steps: fail-closed, so that even a reader between two steps would see too little, never too much.
 import { createHash } from 'node:crypto';
+import type { CompiledTable } from './compiled.ts';
 import type { Observation } from './observed.ts';
 import type { Operation, Plan, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
@@ -35,10 +36,12 @@ interface Sealing {
   readonly steps: readonly Step[];
   readonly observation: Observation;
   readonly leaving: boolean;
+  /** What is declared of each table; none when the owner leaves. */
+  readonly declared?: readonly Pick<CompiledTable, 'table' | 'rowSecurity'>[];
 }
 
 /** A plan with the tables its steps touch, and its digest. */
-export function sealPlan({ owner, steps, observation, leaving }: Sealing): Plan {
+export function sealPlan({ owner, steps, observation, leaving, declared = [] }: Sealing): Plan {
   const touched = steps.map((step) => tableOf(step.operation)).filter((name) => name !== undefined);
   const tables = observation.tables
     .filter((observed) => touched.some((name) => sameTable(name, observed.table)))
@@ -46,13 +49,18 @@ export function sealPlan({ owner, steps, observation, leaving }: Sealing): Plan 
       table: observed.table,
       oid: observed.oid,
       before: { rowSecurity: observed.rowSecurity, forced: observed.forced },
+      declared: declared.find((target) => sameTable(target.table, observed.table))?.rowSecurity ?? ('' as const),
       observed: observed.digest,
     }))
     .sort((a, b) => (describeTable(a.table) < describeTable(b.table) ? -1 : 1));
-  const digest = createHash('sha256').update(JSON.stringify({ owner, steps, tables, leaving })).digest('hex');
-  return { owner, steps, tables, leaving, digest };
+  return withDigest({ owner, steps, tables, leaving });
 }
 
-function tableOf(operation: Operation) {
+export function withDigest(plan: Omit<Plan, 'digest'>): Plan {
+  const { owner, steps, tables, leaving } = plan;
+  return { ...plan, digest: createHash('sha256').update(JSON.stringify({ owner, steps, tables, leaving })).digest('hex') };
+}
+
+export function tableOf(operation: Operation) {
   return operation.kind === 'CreateFunction' ? undefined : operation.table;
 }

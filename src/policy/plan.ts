@@ -1,8 +1,9 @@
 // The plan: ordered steps from what is observed to what is desired, so that no prefix of them opens anything.
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
 import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
+import { flagsWereApplied, wasApplied } from './mending.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
-import type { Plan } from './step.ts';
+import type { Plan, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
 import { alterWidens, expressionsInForce } from './widening.ts';
 
@@ -12,7 +13,7 @@ export function plan(desired: CompiledState, observation: Observation): Plan {
     const table = desired.tables.find((candidate) => sameTable(candidate.table, observed.table));
     return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable(desired.owner, table, observed);
   });
-  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), observation, leaving: false });
+  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), observation, leaving: false, declared: desired.tables });
 }
 
 /** A step per policy that is dropped; adding rows is the widening of a dropped restrictive one. */
@@ -37,10 +38,17 @@ function stepsForTable(owner: string, table: CompiledTable, observed: ObservedTa
   const declared = new Map(table.policies.map((policy) => [policy.name, policy]));
   const gone = observed.policies.filter((policy) => observedOwner(policy) === owner && !declared.has(policy.name));
   return [
-    ...flagSteps(table, observed),
+    ...(flagsWereApplied(table, observed) ? mending(flagSteps(table, observed)) : flagSteps(table, observed)),
     ...dropSteps(observed, gone, `${owner} no longer declares it`),
-    ...table.policies.flatMap((policy) => policySteps({ owner, policy, table: observed })),
+    ...table.policies.flatMap((policy) => {
+      const steps = policySteps({ owner, policy, table: observed });
+      return wasApplied(policy, observed, owner) ? mending(steps) : steps;
+    }),
   ];
+}
+
+function mending(steps: readonly PhasedStep[]): readonly PhasedStep[] {
+  return steps.map(({ phase, step }) => ({ phase, step: { ...step, mends: true } satisfies Step }));
 }
 
 function flagSteps(table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {

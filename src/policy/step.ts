@@ -1,5 +1,6 @@
 // The values of a plan: ordered steps, each one statement with its reason.
 import type { CompiledFunction, CompiledPolicy } from './compiled.ts';
+import type { RowSecurity } from './desired.ts';
 import type { TableName } from './table-name.ts';
 
 export type Operation =
@@ -18,6 +19,8 @@ export interface Step {
   readonly why: string;
   /** True unless it is proven that no role can see or write a row afterwards that it could not before. */
   readonly widening: boolean;
+  /** True when it brings back what we had applied, so that it was admitted once already. */
+  readonly mends?: boolean;
 }
 
 export interface PlannedTable {
@@ -25,6 +28,8 @@ export interface PlannedTable {
   readonly oid: number;
   /** Flags before this plan; recorded when the table is governed for the first time. */
   readonly before: { readonly rowSecurity: boolean; readonly forced: boolean };
+  /** The row security that is in force as declared once the plan is done; empty where it is not, or nothing is declared any more. */
+  readonly declared: RowSecurity | '';
   /** Digest of the table as it was observed: what the applying transaction must find again under its lock. */
   readonly observed: string;
 }

@@ -13,6 +13,11 @@ export function observeSql({ records, digestFunction }: Installed): string {
     ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed)
           from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
     : 'null::json';
+  const applied = records
+    ? `coalesce((select json_agg(json_build_object('name', gp.policy_name, 'owner', gp.owner, 'state', gp.state) order by gp.policy_name)
+          from rowseal.governed_policy gp where gp.table_oid = c.oid), '[]'::json)`
+    : `'[]'::json`;
+  const declared = records ? `coalesce((select gt.declared from rowseal.governed_table gt where gt.table_oid = c.oid), '')` : `''`;
   const before = records
     ? `(select json_build_object('rowSecurity', gt.row_security_before, 'forced', gt.forced_before) from rowseal.governed_table gt where gt.table_oid = c.oid)`
     : 'null::json';
@@ -38,7 +43,7 @@ select json_build_object(
      'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
      'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity,
      'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
-     'before', ${before},
+     'before', ${before}, 'applied', ${applied}, 'declared', ${declared},
      'columns', ${columnsSql()},
      'policies', coalesce((select json_agg(json_build_object(
         'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},

@@ -1,6 +1,7 @@
 // Marks each policy we made with what it is, and records the same where a comment's editor can't reach.
 import type { CompiledPolicy } from '../../policy/compiled.ts';
 import { formatMarker } from '../../policy/marker.ts';
+import { policyState } from '../../policy/mending.ts';
 import type { Plan, PlannedTable } from '../../policy/step.ts';
 import { sameTable } from '../../policy/table-name.ts';
 import { policyDeparsedSql } from './digest-sql.ts';
@@ -37,9 +38,10 @@ async function markPolicy({ query, plan, table, policy, deparsed }: Marking): Pr
   const marker = { owner: plan.owner, rule: policy.rule, definition: policy.definition, deparsed };
   await query(`comment on policy ${quoteName(policy.name)} on ${quoteTable(table.table)} is ${quoteLiteral(formatMarker(marker))}`);
   await query(
-    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed) values ($1::oid, $2, $3, $4, $5, $6)
-     on conflict (table_oid, policy_name) do update set owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed`,
-    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed],
+    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state) values ($1::oid, $2, $3, $4, $5, $6, $7)
+     on conflict (table_oid, policy_name) do update set
+       owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed, state = excluded.state`,
+    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy)],
   );
 }
 
@@ -58,7 +60,8 @@ async function tidyRecords(query: RunQuery, plan: Plan, table: PlannedTable): Pr
     return;
   }
   await query(
-    'insert into rowseal.governed_table (table_oid, row_security_before, forced_before) values ($1::oid, $2, $3) on conflict (table_oid) do nothing',
-    [table.oid, table.before.rowSecurity, table.before.forced],
+    `insert into rowseal.governed_table (table_oid, row_security_before, forced_before, declared) values ($1::oid, $2, $3, $4)
+     on conflict (table_oid) do update set declared = excluded.declared where excluded.declared <> ''`,
+    [table.oid, table.before.rowSecurity, table.before.forced, table.declared],
   );
 }

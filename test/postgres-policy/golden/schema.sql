@@ -9,6 +9,10 @@ create table if not exists rowseal.governed_policy (
      table_oid oid not null, policy_name text not null, owner text not null, rule text not null,
      definition text not null, deparsed text not null, primary key (table_oid, policy_name));
 
+alter table rowseal.governed_policy add column if not exists state text not null default '';
+
+alter table rowseal.governed_table add column if not exists declared text not null default '';
+
 revoke all on rowseal.governed_table, rowseal.governed_policy from public;
 
 create or replace function rowseal.policy_digest(table_oid oid) returns text language sql stable set search_path = 'pg_catalog', 'pg_temp' set DateStyle = 'ISO', 'YMD' set IntervalStyle = 'postgres' set TimeZone = 'UTC' set bytea_output = 'hex' set extra_float_digits = '1' set quote_all_identifiers = 'off' set standard_conforming_strings = 'on'
