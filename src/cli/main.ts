@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { describeError } from '../model/errors.ts';
 import { registerBootstrap } from './bootstrap.ts';
 import { type ExitStatus, type Io, writeLine } from './io.ts';
+import { registerLint } from './lint.ts';
 import { registerLog } from './log.ts';
 import { registerOperator } from './operator.ts';
 import { registerPlan } from './plan.ts';
@@ -12,7 +13,7 @@ import { registerProve } from './prove.ts';
 import { registerRun } from './run.ts';
 import { registerVerify } from './verify.ts';
 
-const verbs = [registerRun, registerOperator, registerPlan, registerVerify, registerProve, registerLog, registerBootstrap];
+const verbs = [registerRun, registerOperator, registerPlan, registerLint, registerVerify, registerProve, registerLog, registerBootstrap];
 
 async function main(args: readonly string[], io: Io): Promise<void> {
   const program = new Command('rowseal')

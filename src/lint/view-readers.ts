@@ -1,0 +1,21 @@
+// Who gets at a view's rows: with SELECT on it, or through a view above it that reads it with other rights.
+import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import type { Landscape } from './landscape.ts';
+
+/** Ordinary roles that can read the view, directly or through views over it; by name, PUBLIC last. */
+export function viewReaders(view: CatalogRelation, landscape: Landscape): readonly CatalogRole[] {
+  const readers = new Set(landscape.holders(view, 'SELECT'));
+  const seen = new Set([view.oid]);
+  const above = [view];
+  for (const lower of above) {
+    for (const upper of landscape.viewsOver(lower)) {
+      if (seen.has(upper.oid)) continue;
+      seen.add(upper.oid);
+      // A security_invoker view asks its reader's rights on the lower view, which were counted there.
+      if (upper.kind === 'View' && upper.securityInvoker) continue;
+      for (const role of landscape.holders(upper, 'SELECT')) readers.add(role);
+      above.push(upper);
+    }
+  }
+  return landscape.roles.ordinary.filter((role) => readers.has(role));
+}
