@@ -3,6 +3,7 @@ import { compileDesired } from '../adapters/postgres/compile.ts';
 import { connectClient, endClient } from '../adapters/postgres/connection.ts';
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
 import { statementError } from '../adapters/postgres/database-error.ts';
+import { readFacts } from '../adapters/postgres/facts.ts';
 import { observe } from '../adapters/postgres/observe.ts';
 import { helperSchema } from '../adapters/postgres/policy-store.ts';
 import { renderSteps } from '../adapters/postgres/render.ts';
@@ -11,18 +12,20 @@ import { prepareSession } from '../adapters/postgres/session-start.ts';
 import { checkSqlPredicate } from '../adapters/postgres/sql-predicate.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
+import { approvalDigest } from '../policy/approval.ts';
 import { desiredFrom, membershipTables, rolesOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Observation } from '../policy/observed.ts';
 import type { Cluster } from '../ports/cluster.ts';
-import type { ConnectionTarget } from '../ports/database.ts';
+import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
 import type { RenderedStep } from '../ports/policy-database.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
-import { databaseKeyOf, neighboursOf, requireGrants, requireWiden, sqlTexts } from '../reconcile/row-policy-scope.ts';
+import { databaseKeyOf, neighboursOf, requireGrants, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
 
 export interface PlannedPolicy {
   readonly rowPolicy: string;
   readonly database: string;
+  /** What an approval names; the same as in `status.plan`. */
   readonly digest: string;
   readonly steps: readonly RenderedStep[];
   /** The plan widens, and no grant allows that. */
@@ -36,13 +39,13 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster
   await requireGrants(policy, desired, { cluster, signal });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
   const tables = [...desired.tables.map((each) => each.table), ...membershipTables(desired)];
-  const observation = await observeReadOnly(target, { owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
+  const { observation, facts } = await observeReadOnly(target, { owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
   const plan = planSteps(compileDesired(desired, observation, { claimsSetting: target.claimsSetting, helperSchema }), observation);
-  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, cluster, signal) : undefined;
+  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, { cluster, signal }) : undefined;
   return {
     rowPolicy: describeObject('RowPolicy', policy.metadata),
     database: `${target.database} at ${target.host}:${target.port}`,
-    digest: plan.digest,
+    digest: approvalDigest(plan, policy.spec, observation, facts),
     steps: renderSteps(plan.steps),
     ...(notGranted === undefined ? {} : { notGranted }),
   };
@@ -58,26 +61,16 @@ function connectionOf(policy: Resource<'RowPolicy'>, cluster: Cluster): Resource
   });
 }
 
-async function observeReadOnly(target: ConnectionTarget, request: Parameters<typeof observe>[1], signal: AbortSignal): Promise<Observation> {
+async function observeReadOnly(target: ConnectionTarget, request: Parameters<typeof observe>[1], signal: AbortSignal): Promise<{ observation: Observation; facts: ServerFacts }> {
   const client = await connectClient(target, { purpose: 'plan' }, signal);
   const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
   try {
     await prepareSession(query);
     await query('begin isolation level repeatable read read only');
-    return await observe(query, request);
+    return { facts: await readFacts(query, target), observation: await observe(query, request) };
   } catch (error) {
     throw statementError(error, 'reading the catalog', describeObject('database', { namespace: target.host, name: target.database }));
   } finally {
     await endClient(client);
-  }
-}
-
-async function widenRefusal(policy: Resource<'RowPolicy'>, cluster: Cluster, signal: AbortSignal): Promise<RowsealError | undefined> {
-  try {
-    await requireWiden(policy, { cluster, signal });
-    return undefined;
-  } catch (error) {
-    if (error instanceof RowsealError && error.code === 'NotGranted') return error;
-    throw error;
   }
 }

@@ -86,7 +86,7 @@ function asSql({ rowPolicy, database, steps }: PlannedPolicy): string {
 function asText({ rowPolicy, database, digest, steps }: PlannedPolicy, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const widening = steps.filter((step) => step.widening).length;
-  const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest.slice(0, 12)}`;
+  const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest}`;
   const lines = steps.map(({ sql, why, widening: widens }) => `  ${widens ? paint(33, 'widening') : paint(32, 'safe    ')}  ${printable(why)}\n            ${printable(sql).replaceAll('\n', '\n            ')}`);
   return [`${paint(1, rowPolicy)} on ${database}: ${summary}`, ...lines, ''].join('\n');
 }

@@ -19,6 +19,7 @@ export function createStaticCluster(manifests: Manifests, fallbackUri: string | 
     createSecret: readOnly,
     updateStatus: readOnly,
     setFinalizer: readOnly,
+    approval: async () => ({ kind: 'None' }),
     notify: () => undefined,
   };
 }

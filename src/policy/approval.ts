@@ -9,9 +9,9 @@ export interface ApprovedPlace {
   readonly database: string;
 }
 
-/** `sha256:<hex>`; any change of spec, server, database, steps, tables or roles makes it another one. */
+/** `sha256:<hex>`; any change of spec, server, database, steps, tables or roles makes it another one, and so does applying it. */
 export function approvalDigest(plan: Plan, spec: RowPolicySpec, observation: Observation, { systemIdentifier, database }: ApprovedPlace): string {
-  const bound = sortedJson({ plan: plan.digest, spec, roles: observation.roles, systemIdentifier, database });
+  const bound = sortedJson({ plan: plan.digest, spec, roles: observation.roles, revision: observation.revision, systemIdentifier, database });
   return `sha256:${createHash('sha256').update(bound).digest('hex')}`;
 }
 

@@ -53,7 +53,8 @@ function restoringSteps(owner: string, table: ObservedTable): readonly PhasedSte
   const ours = table.policies.filter((policy) => observedOwner(policy) === owner);
   const steps = [...dropSteps(table, ours, `${owner} is being deleted with Restore`)];
   const othersGovern = table.policies.some((policy) => ![undefined, owner].includes(observedOwner(policy)));
-  if (ours.length === 0 || othersGovern || table.before === undefined) return steps;
+  const left = ours.length > 0 || table.applied.some((policy) => policy.owner === owner);
+  if (!left || othersGovern || table.before === undefined) return steps;
   const why = 'this is how the table was before Rowseal governed it';
   if (table.forced && !table.before.forced) {
     steps.push({ phase: phases.loosenFlags, step: { operation: { kind: 'NoForceRowSecurity', table: table.table }, why, widening: table.rowSecurity } });

@@ -78,6 +78,8 @@ export interface Observation {
   readonly versionNumber: number;
   /** The role we are logged in as. */
   readonly currentRole: string;
+  /** How often the owner asked for applied something. */
+  readonly revision: number;
   /** Whether our own role may read a table whatever its policies say. */
   readonly bypassesRowSecurity: boolean;
   /** The tables asked for that exist, and those where policies of the owner asked for are recorded; by name. */

@@ -4,10 +4,14 @@ import { tableOf, withDigest } from './plan-order.ts';
 import type { Operation, Plan, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
 
-/** The part of the plan whose steps are admitted, as a plan of its own; a policy that is replaced is replaced whole or not at all. */
+/**
+ * The part of the plan whose steps are admitted, as a plan of its own. A policy is replaced whole or not at all, and so is what
+ * an owner that leaves brings back: half of it would close the table and forget how it was.
+ */
 export function portionOf(plan: Plan, admitted: (step: Step) => boolean): Plan {
   const refused = plan.steps.filter((step) => !admitted(step));
   if (refused.length === 0) return plan;
+  if (plan.leaving) return withDigest({ ...plan, steps: [], tables: [] });
   const held = new Set(refused.map(({ operation }) => policyKey(operation)).filter((key) => key !== undefined));
   const kept = plan.steps.filter((step) => admitted(step) && !held.has(policyKey(step.operation) ?? ''));
   const steps = kept.filter((step) => step.operation.kind !== 'CreateFunction' || isCalled(step.operation.function.name, kept));

@@ -23,6 +23,13 @@ export interface ClusterNotice {
   readonly message: string;
 }
 
+/** Whether a person approved a plan; `digest` is compared with the plan's by the caller. */
+export type Approval =
+  | { readonly kind: 'None' }
+  | { readonly kind: 'Approved'; readonly digest: string; readonly by: string }
+  /** Nothing here makes sure who approves, so nobody can. */
+  | { readonly kind: 'Unavailable'; readonly why: string };
+
 export interface Cluster {
   /** Identifies the cluster in the fence of a database: the uid of kube-system, or one made up per state folder. */
   readonly uid: string;
@@ -40,6 +47,8 @@ export interface Cluster {
   updateStatus<K extends KindName>(resource: Resource<K>, status: StatusOf<K>, signal: AbortSignal): Promise<void>;
   /** Makes the set of our finalizers on the object equal to this; nothing is written when it is already. */
   setFinalizer(resource: Resource, present: boolean, signal: AbortSignal): Promise<void>;
+  /** The approval that stands for a RowPolicy now (DESIGN §3, Approval). */
+  approval(policy: Resource<'RowPolicy'>, signal: AbortSignal): Promise<Approval>;
   /** Best effort: an Event that cannot be written is logged, never an error. */
   notify(resource: Resource, notice: ClusterNotice): void;
 }

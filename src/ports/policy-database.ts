@@ -17,6 +17,7 @@ export interface RenderedStep {
   readonly sql: string;
   readonly why: string;
   readonly widening: boolean;
+  readonly mends?: boolean;
 }
 
 /** Stale: somebody changed a table after it was observed; nothing was done, observe and plan again. */

@@ -1,4 +1,5 @@
 // Reconciles AuditPolicy: all policies of one database and one log → the settings of one capture → status of each.
+import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type AuditPolicyStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
 import type { AuditKeeper } from '../ports/audit-runtime.ts';
@@ -29,7 +30,6 @@ type Policy = Resource<'AuditPolicy'>;
 
 const refreshMs = 5_000;
 const retryMs = 5_000;
-const abandonAnnotation = 'rowseal.dev/abandon';
 
 export function createAuditPolicyReconciler(options: AuditPolicyOptions): Reconciler {
   /** Which group a policy was last part of, so that its end reaches the group when the object is gone. */

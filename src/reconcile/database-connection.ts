@@ -1,4 +1,5 @@
 // Reconciles DatabaseConnection: Secret → target → one connected Database → status; and lends the database to the others.
+import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type DatabaseConnectionStatus, describeObject, type Resource, resolveRef } from '../model/kinds.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -92,7 +93,7 @@ async function reconcileLiveWhileWaiting(
 /** True while objects still use the connection; they are named in its conditions. */
 async function awaitDependants(connection: Connection, { cluster, clock }: DatabaseConnectionOptions, signal: AbortSignal): Promise<boolean> {
   const dependants = dependantsOf(connection, cluster);
-  if (dependants.total === 0 || connection.metadata.annotations['rowseal.dev/abandon'] !== undefined) return false;
+  if (dependants.total === 0 || connection.metadata.annotations[abandonAnnotation] !== undefined) return false;
   const more = dependants.total > dependants.names.length ? ` and ${dependants.total - dependants.names.length} more` : '';
   const readiness: Readiness = {
     state: 'reconciling',

@@ -1,28 +1,31 @@
 // What deleting a RowPolicy does: nothing, close, or restore; a finalizer waits only where something must be done (DESIGN §3, Deletion).
+import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { describeObject } from '../model/kinds.ts';
+import { approvalDigest } from '../policy/approval.ts';
 import { planDeletion } from '../policy/deletion.ts';
 import { ownerOf } from '../policy/desired.ts';
 import type { ReconcileOutcome } from './reconciler.ts';
-import { pollMs, reportFailure, type RowPolicyContext } from './row-policy-report.ts';
-import { requireDatabase, requireWiden } from './row-policy-scope.ts';
-import { policyFailure } from './row-policy-status.ts';
+import type { Readiness } from './readiness.ts';
+import { leaveFor } from './row-policy-leave.ts';
+import { type Outcome, pollMs, reportFailure, type RowPolicyContext } from './row-policy-report.ts';
+import { contributorsOf, databaseKeyOf, requireDatabase, widenRefusal } from './row-policy-scope.ts';
+import { planStatus, policyFailure } from './row-policy-status.ts';
+import type { Settling } from './settling.ts';
 
-const abandonAnnotation = 'rowseal.dev/abandon';
-const maxReplans = 5;
+const maxRounds = 8;
 
 /** Lets the object go once the database is as its deletionPolicy says; until then a condition says what it waits for. */
-export async function removeRowPolicy(context: RowPolicyContext): Promise<ReconcileOutcome> {
+export async function removeRowPolicy(context: RowPolicyContext, settling: Settling): Promise<ReconcileOutcome> {
   const { policy, options, signal } = context;
   const deletion = policy.spec.deletionPolicy ?? 'Retain';
   if (deletion !== 'Retain' && policy.metadata.annotations[abandonAnnotation] === undefined) {
     try {
-      await undo(context, deletion);
+      const waiting = await undo({ ...context, settling }, deletion);
+      if (waiting !== undefined) return { requeueAfterMs: Math.min(pollMs, waiting.againInMs ?? pollMs) };
     } catch (error) {
       if (signal.aborted) throw error;
-      const { reason } = policyFailure(error);
-      const message = `deletionPolicy ${deletion} is not carried out yet: ${describeError(error)}; annotate ${abandonAnnotation} to let the object go and leave the database as it is`;
-      await reportFailure(context, { state: 'reconciling', reason, message });
+      await reportFailure(context, stillThere(deletion, policyFailure(error).reason, describeError(error)));
       return { requeueAfterMs: pollMs };
     }
   }
@@ -31,15 +34,30 @@ export async function removeRowPolicy(context: RowPolicyContext): Promise<Reconc
   return {};
 }
 
-async function undo({ policy, options, signal }: RowPolicyContext, deletion: 'FailClosed' | 'Restore'): Promise<void> {
-  const database = requireDatabase(policy, options.cluster, options.databases).policies;
-  for (let attempt = 1; attempt <= maxReplans; attempt += 1) {
+/** Undefined once the database is as the deletionPolicy says. Bringing back what was before widens, so it may have to wait. */
+async function undo(context: RowPolicyContext & { readonly settling: Settling }, deletion: 'FailClosed' | 'Restore'): Promise<Outcome | undefined> {
+  const { policy, options, signal, settling } = context;
+  const { cluster, databases } = options;
+  const { policies: database, facts } = requireDatabase(policy, cluster, databases);
+  settling.look(contributorsOf(databaseKeyOf(policy), cluster));
+  for (let round = 1; round <= maxRounds; round += 1) {
     const observation = await database.observe({ owner: ownerOf(policy.metadata), tables: [], roles: [] }, signal);
     const plan = planDeletion(ownerOf(policy.metadata), deletion, observation);
-    if (plan.steps.length === 0) return;
-    if (plan.steps.some((step) => step.widening)) await requireWiden(policy, { cluster: options.cluster, signal });
+    if (plan.steps.length === 0) return undefined;
+    const digest = approvalDigest(plan, policy.spec, observation, facts);
+    const leave = await leaveFor({ policy, plan, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, { cluster, signal }) });
+    if (leave.portion.steps.length === 0 && leave.waiting !== undefined) {
+      const { reason, message } = leave.waiting.readiness;
+      await reportFailure(context, stillThere(deletion, reason, message), { plan: planStatus(digest, database.render(plan.steps)) });
+      return leave.waiting;
+    }
     await database.install(signal);
-    if ((await database.apply(plan, signal)) === 'Applied') return;
+    await database.apply(leave.portion, signal);
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
+}
+
+function stillThere(deletion: string, reason: string, why: string): Readiness {
+  const message = `deletionPolicy ${deletion} is not carried out yet: ${why}; annotate ${abandonAnnotation} to let the object go and leave the database as it is`;
+  return { state: 'reconciling', reason, message };
 }

@@ -22,6 +22,13 @@ export interface RowPolicyContext {
   readonly signal: AbortSignal;
 }
 
+/** What a look at a RowPolicy came to. */
+export interface Outcome {
+  readonly readiness: Readiness;
+  /** When to look again, if before the next poll. */
+  readonly againInMs?: number;
+}
+
 export const pollMs = 10_000;
 
 /** Writes the status of a failure; an Event only when the reason is news. */

@@ -2,11 +2,12 @@
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
 import { type Desired, membershipTables, type Neighbours, targetTables } from '../policy/desired.ts';
-import type { TableName } from '../policy/table-name.ts';
+import { describeTable, type TableName } from '../policy/table-name.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayGovern, type Right } from './grants.ts';
+import type { Contributor } from './settling.ts';
 
 type Policy = Resource<'RowPolicy'>;
 
@@ -31,6 +32,15 @@ export function policiesOf(database: ObjectKey, cluster: Cluster): readonly Poli
     const key = databaseKeyOf(policy);
     return key.name === database.name && key.namespace === database.namespace && policy.metadata.deletionTimestamp === undefined;
   });
+}
+
+/** All RowPolicies of a database, for their settling. */
+export function contributorsOf(database: ObjectKey, cluster: Cluster): readonly Contributor[] {
+  return policiesOf(database, cluster).map(({ metadata, spec }) => ({
+    id: `${metadata.namespace}/${metadata.name}`,
+    fingerprint: `${metadata.uid} ${metadata.generation}`,
+    tables: targetTables(spec).map(describeTable),
+  }));
 }
 
 /** Throws a retryable BadReference while the database is not connected. */
@@ -71,9 +81,11 @@ export async function requireGrants(policy: Policy, desired: Desired, asking: As
   await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
 }
 
-/** A plan that may widen needs the right to, for the roles it is about. */
-export async function requireWiden(policy: Policy, asking: Asking): Promise<void> {
-  await requireWish(policy, { tables: targetTables(policy.spec), roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] }, asking);
+/** A plan that may widen needs the right to, for the roles it is about; NotGranted where it is missing. */
+export async function widenRefusal(policy: Policy, asking: Asking): Promise<RowsealError | undefined> {
+  const wish: Wish = { tables: targetTables(policy.spec), roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] };
+  const missing = await refusal(policy, wish, asking);
+  return missing === undefined ? undefined : notGranted(policy, missing);
 }
 
 /** Tables that in-manifest tests read, write or copy. */
@@ -94,8 +106,11 @@ export function sqlTexts(policy: Policy): readonly { readonly where: string; rea
 
 async function requireWish(policy: Policy, wish: Wish, { cluster, signal }: Asking): Promise<void> {
   const missing = await refusal(policy, wish, { cluster, signal });
-  if (missing === undefined) return;
-  throw new RowsealError('NotGranted', missing, {
+  if (missing !== undefined) throw notGranted(policy, missing);
+}
+
+function notGranted(policy: Policy, missing: string): RowsealError {
+  return new RowsealError('NotGranted', missing, {
     object: describeObject('RowPolicy', policy.metadata),
     next: `ask the owner of ${describeObject('DatabaseConnection', databaseKeyOf(policy))} for a grant`,
   });

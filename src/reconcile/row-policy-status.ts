@@ -4,7 +4,6 @@ import { RowsealError, toRowsealError } from '../model/errors.ts';
 import type { Resource, RowPolicyStatus } from '../model/kinds.ts';
 import { targetTables } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
-import type { Plan } from '../policy/step.ts';
 import { describeTable, sameTable } from '../policy/table-name.ts';
 import type { RenderedStep, TestOutcome } from '../ports/policy-database.ts';
 import type { Readiness } from './readiness.ts';
@@ -15,18 +14,21 @@ const maxSteps = 32;
 const maxSqlLength = 16_384;
 const maxMessageLength = 1_024;
 
-export function planStatus(plan: Plan, rendered: readonly RenderedStep[]): NonNullable<RowPolicyStatus['plan']> {
+/** `digest` is the one that an approval names. */
+export function planStatus(digest: string, rendered: readonly RenderedStep[]): NonNullable<RowPolicyStatus['plan']> {
   const steps = rendered.slice(0, maxSteps).map((step) => ({ ...step, sql: step.sql.slice(0, maxSqlLength), why: step.why.slice(0, maxMessageLength) }));
-  return { digest: `sha256:${plan.digest}`, steps, total: rendered.length };
+  return { digest, steps, total: rendered.length };
 }
 
+/** When this run changed a table, by its description. */
+export type AppliedNow = ReadonlyMap<string, string>;
+
 /** The governed tables as observed; `appliedAt` moves only for tables of the applied plan. */
-export function tablesStatus(policy: Policy, observation: Observation, applied: { readonly plan: Plan; readonly now: string } | undefined): NonNullable<RowPolicyStatus['tables']> {
+export function tablesStatus(policy: Policy, observation: Observation, applied: AppliedNow): NonNullable<RowPolicyStatus['tables']> {
   return targetTables(policy.spec).flatMap((name) => {
     const table = observation.tables.find((candidate) => sameTable(candidate.table, name));
     if (table === undefined) return [];
-    const changed = applied?.plan.tables.some((candidate) => sameTable(candidate.table, name)) === true;
-    const appliedAt = changed ? applied?.now : policy.status.tables?.find((before) => before.name === describeTable(name))?.appliedAt;
+    const appliedAt = applied.get(describeTable(name)) ?? policy.status.tables?.find((before) => before.name === describeTable(name))?.appliedAt;
     return [{ name: describeTable(name), digest: `sha256:${table.digest}`, ...(appliedAt === undefined ? {} : { appliedAt }) }];
   });
 }

@@ -1,30 +1,37 @@
 // Reconciles RowPolicy: grants → observe → plan → checks and tests → apply → observe → status. The database is made equal to the manifest, or the status says why not.
+import { pauseAnnotation } from '../model/annotations.ts';
 import { RowsealError } from '../model/errors.ts';
-import { describeObject, type Resource, type RowPolicyStatus } from '../model/kinds.ts';
+import { describeObject, type ObjectKey, type Resource, type RowPolicyStatus } from '../model/kinds.ts';
+import { approvalDigest } from '../policy/approval.ts';
 import { desiredFrom, type Desired, membershipTables, rolesOf } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Plan } from '../policy/step.ts';
+import { describeTable } from '../policy/table-name.ts';
 import type { PolicyDatabase, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
 import type { Readiness } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
-import { pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
+import { leaveFor } from './row-policy-leave.ts';
+import { pauseOf } from './row-policy-pause.ts';
+import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
-import { databaseKeyOf, neighboursOf, policiesOf, requireDatabase, requireGrants, requireWiden, sqlTexts, testedTables } from './row-policy-scope.ts';
+import { contributorsOf, databaseKeyOf, neighboursOf, policiesOf, requireDatabase, requireGrants, sqlTexts, testedTables, widenRefusal } from './row-policy-scope.ts';
+import { Settling } from './settling.ts';
 import { driftedTables, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
 
-const maxReplans = 5;
+const maxRounds = 8;
 
 export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler {
   const drift = createDriftWatch(options.logger);
+  const settlings = new Map<string, Settling>();
   return {
     kind: 'RowPolicy',
     reconcile: async (key, signal): Promise<ReconcileOutcome> => {
       const policy = options.cluster.get('RowPolicy', key);
       if (policy === undefined) return {};
       const context = { policy, options, signal };
-      if (policy.metadata.deletionTimestamp !== undefined) return removeRowPolicy(context);
+      if (policy.metadata.deletionTimestamp !== undefined) return removeRowPolicy(context, settlingOf(settlings, databaseKeyOf(policy), options));
       await options.cluster.setFinalizer(policy, (policy.spec.deletionPolicy ?? 'Retain') !== 'Retain', signal);
       const databaseKey = databaseKeyOf(policy);
       const database = options.databases.get(databaseKey);
@@ -33,54 +40,81 @@ export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler
           for (const other of policiesOf(databaseKey, options.cluster)) options.enqueue(other.metadata);
         });
       }
-      await enforce(context);
-      return { requeueAfterMs: pollMs };
+      const againInMs = await enforce(context, settlingOf(settlings, databaseKey, options));
+      return { requeueAfterMs: Math.min(pollMs, againInMs ?? pollMs) };
     },
   };
 }
 
-async function enforce(context: RowPolicyContext): Promise<void> {
+function settlingOf(settlings: Map<string, Settling>, { namespace, name }: ObjectKey, { clock }: RowPolicyOptions): Settling {
+  const id = `${namespace}/${name}`;
+  const settling = settlings.get(id) ?? new Settling(clock);
+  settlings.set(id, settling);
+  return settling;
+}
+
+/** Milliseconds after which to look again, if before the next poll. */
+async function enforce(context: RowPolicyContext, settling: Settling): Promise<number | undefined> {
+  const { policy, options, signal } = context;
+  const pause = pauseOf(policy, options.clock.now());
+  if (pause.kind === 'Paused') {
+    const message = `nothing is applied or mended until ${pause.until}, because of the annotation ${pauseAnnotation}`;
+    await reportFailure(context, { state: 'stalled', reason: 'Paused', message });
+    return pause.leftMs;
+  }
   /** What is known so far; a failure later on still shows it. */
   const status: Partial<RowPolicyStatus> = {};
   try {
-    const readiness = await enforceOnce(context, status);
-    await writeStatus(context, readiness, { ...context.policy.status, ...status });
+    if (pause.kind === 'Refused') options.cluster.notify(policy, { type: 'Warning', reason: 'PauseRefused', action: 'Pause', message: pause.why });
+    const { readiness, againInMs } = await enforceOnce({ ...context, settling }, status);
+    if (readiness.state === 'ready') await writeStatus(context, readiness, { ...policy.status, ...status });
+    else await reportFailure(context, readiness, status);
+    return againInMs;
   } catch (error) {
-    if (context.signal.aborted) throw error;
+    if (signal.aborted) throw error;
     await reportFailure(context, policyFailure(error), status);
+    return undefined;
   }
 }
 
-async function enforceOnce(context: RowPolicyContext, status: Partial<RowPolicyStatus>): Promise<Readiness> {
+async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>): Promise<Outcome> {
   const { policy, options, signal } = context;
-  const { cluster, clock } = options;
-  const database = requireDatabase(policy, cluster, options.databases).policies;
+  const { cluster, databases } = options;
+  const { policies: database, facts } = requireDatabase(policy, cluster, databases);
   const desired = desiredFrom(policy.metadata, policy.spec, await neighboursOf(policy, cluster, signal));
   await requireGrants(policy, desired, { cluster, signal });
   await checkSqlPredicates(context, database);
-  let replans = 0;
-  for (;;) {
+  context.settling.look(contributorsOf(databaseKeyOf(policy), cluster));
+  const applied = new Map<string, string>();
+  let tests: readonly TestOutcome[] | undefined;
+  for (let round = 1; round <= maxRounds; round += 1) {
     const { observation, plan } = await look(context, database, desired);
-    status.plan = planStatus(plan, database.render(plan.steps));
-    status.tables = tablesStatus(policy, observation, undefined);
-    if (policy.spec.mode === 'Plan') return planOnly(plan);
-    const request = { database, desired, observation, plan };
-    const changed = plan.steps.length > 0;
-    const tests = changed || testsAreDue(policy) ? await runTests(context, request, 'Fixture') : undefined;
+    const digest = approvalDigest(plan, policy.spec, observation, facts);
+    status.plan = planStatus(digest, database.render(plan.steps));
+    status.tables = tablesStatus(policy, observation, applied);
+    if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan) };
+    const leave = await leaveFor({ policy, plan, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, { cluster, signal }) });
+    const changed = leave.portion.steps.length > 0;
+    if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, desired, observation, plan }, 'Fixture');
     if (tests !== undefined) status.tests = testsStatus(tests);
     requirePassed(policy, tests ?? []);
-    if (changed && (await change(context, request)) === 'Stale') {
-      // Somebody changed the table between our look and our lock: look again, never apply what no longer fits.
-      replans += 1;
-      if (replans < maxReplans) continue;
-      throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
+    // Whatever was applied, or went stale under our eyes, is looked at again: only a look that finds nothing to do ends here.
+    if (changed) {
+      await change({ ...context, applied }, { database, desired, observation, plan: leave.portion }, leave.approvedBy);
+      continue;
     }
-    const after = changed ? await look(context, database, desired) : { observation, plan };
-    status.plan = planStatus(after.plan, database.render(after.plan.steps));
-    status.tables = tablesStatus(policy, after.observation, changed ? { plan, now: clock.now().toISOString() } : undefined);
-    if (tests !== undefined) await liveTests(context, { ...request, observation: after.observation }, { status, before: tests });
-    return { state: 'ready', reason: 'Enforced', message: `the policies of ${desired.tables.length === 1 ? 'the table' : `${desired.tables.length} tables`} equal the manifest` };
+    if (tests !== undefined) await liveTests(context, { database, desired, observation, plan }, { status, before: tests });
+    return leave.waiting ?? { readiness: enforced(desired) };
   }
+  throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
+}
+
+interface Enforcing extends RowPolicyContext {
+  readonly settling: Settling;
+}
+
+function enforced(desired: Desired): Readiness {
+  return { state: 'ready', reason: 'Enforced', message: `the policies of ${desired.tables.length === 1 ? 'the table' : `${desired.tables.length} tables`} equal the manifest` };
 }
 
 interface Request {
@@ -96,19 +130,18 @@ async function look({ policy, signal }: RowPolicyContext, database: PolicyDataba
   return { observation, plan: planSteps(database.compile(desired, observation), observation) };
 }
 
-async function change(context: RowPolicyContext, { database, observation, plan }: Request): Promise<'Applied' | 'Stale'> {
-  const { policy, options, signal } = context;
-  if (plan.steps.some((step) => step.widening)) await requireWiden(policy, { cluster: options.cluster, signal });
+async function change(context: RowPolicyContext & { readonly applied: Map<string, string> }, { database, observation, plan }: Request, approvedBy: string | undefined): Promise<void> {
+  const { policy, options, signal, applied } = context;
   await database.install(signal);
-  const outcome = await database.apply(plan, signal);
-  if (outcome === 'Stale') return outcome;
-  const drifted = driftedTables(policy, observation);
+  if ((await database.apply(plan, signal)) === 'Stale') return;
+  const drifted = applied.size === 0 ? driftedTables(policy, observation) : [];
+  for (const { table } of plan.tables) applied.set(describeTable(table), options.clock.now().toISOString());
   if (drifted.length > 0) {
     options.cluster.notify(policy, { type: 'Warning', reason: 'DriftDetected', action: 'Mend', message: `${drifted.join(', ')} was changed outside and is as declared again` });
   }
-  options.cluster.notify(policy, { type: 'Normal', reason: 'Applied', action: 'Apply', message: `${plan.steps.length} statements were applied` });
-  options.logger.info({ rowPolicy: plan.owner, steps: plan.steps.length, digest: plan.digest, drifted }, 'policies applied');
-  return outcome;
+  const by = approvedBy === undefined ? '' : `, approved by ${approvedBy}`;
+  options.cluster.notify(policy, { type: 'Normal', reason: 'Applied', action: 'Apply', message: `${plan.steps.length} statements were applied${by}` });
+  options.logger.info({ rowPolicy: plan.owner, steps: plan.steps.length, digest: plan.digest, approvedBy, drifted }, 'policies applied');
 }
 
 async function checkSqlPredicates({ policy, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {

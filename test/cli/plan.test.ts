@@ -69,7 +69,7 @@ test('prints each statement with its reason, in three formats, and changes nothi
   expect(text.stdout).toContain('RowPolicy shop/orders');
   expect(sql.stdout).toContain('alter table "public"."orders" force row level security;');
   expect(json[0]?.steps.map((step) => step.sql.split(' ').slice(0, 2).join(' '))).toEqual(['alter table', 'alter table', 'create policy']);
-  expect(json[0]?.digest).toMatch(/^[0-9a-f]{64}$/);
+  expect(json[0]?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
 });
 
 test('needs neither the lock nor the Secret among the manifests', async () => {

@@ -48,7 +48,7 @@ describe('the part of a plan that needs no leave', () => {
 
 describe('the digest that an approval names', () => {
   const spec: RowPolicySpec = { databaseRef: { name: 'shop' }, target: { schema: 'public', tables: ['orders'] }, rules: [{ name: 'r', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Eq', value: '1' }] } }] };
-  const observation: Observation = { versionNumber: 180_004, currentRole: 'us', bypassesRowSecurity: true, tables: [], roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }] };
+  const observation: Observation = { versionNumber: 180_004, currentRole: 'us', revision: 0, bypassesRowSecurity: true, tables: [], roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }] };
   const place = { systemIdentifier: '7', database: 'shop' };
   const digest = approvalDigest(planOf(drop('gone')), spec, observation, place);
 

@@ -14,7 +14,7 @@ const table = (name: string, rowSecurity: boolean): ObservedTable => ({
   columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar'), column('owner', 'name'), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false })],
 });
 const observation = (versionNumber: number): Observation => ({
-  versionNumber, currentRole: 'us', bypassesRowSecurity: true, roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }],
+  versionNumber, currentRole: 'us', revision: 0, bypassesRowSecurity: true, roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }],
   tables: [table('members', false), table('orders', false), table('secrets', true)],
 });
 

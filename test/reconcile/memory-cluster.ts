@@ -1,11 +1,13 @@
 // A Cluster in memory for tests of reconcilers: objects are put in by hand, what was written can be read back.
 import type { KindName, ObjectKey, Resource, SpecOf, StatusOf } from '../../src/model/kinds.ts';
-import type { Cluster, ClusterNotice } from '../../src/ports/cluster.ts';
+import type { Approval, Cluster, ClusterNotice } from '../../src/ports/cluster.ts';
 
 export interface MemoryCluster extends Cluster {
   put<K extends KindName>(kind: K, key: ObjectKey, spec: SpecOf<K>, options?: { readonly annotations?: Readonly<Record<string, string>> }): void;
   /** Marks it for deletion; it is gone once it has no finalizer. */
   remove(kind: KindName, key: ObjectKey): void;
+  /** What `approval` answers for every RowPolicy. */
+  approve(approval: Approval): void;
   readonly notices: (ClusterNotice & { readonly object: string })[];
   readonly statusWrites: () => number;
 }
@@ -16,6 +18,7 @@ export function createMemoryCluster(): MemoryCluster {
   const objects = new Map<string, Resource>();
   const notices: MemoryCluster['notices'] = [];
   let writes = 0;
+  let approval: Approval = { kind: 'None' };
   const settle = (id: string, resource: Resource) => {
     if (resource.metadata.deletionTimestamp !== undefined && resource.metadata.finalizers.length === 0) objects.delete(id);
     else objects.set(id, resource);
@@ -60,6 +63,8 @@ export function createMemoryCluster(): MemoryCluster {
       if (current !== undefined) settle(id, { ...current, metadata: { ...current.metadata, finalizers: present ? ['rowseal.dev/finalizer'] : [] } });
       return Promise.resolve();
     },
+    approve: (given) => void (approval = given),
+    approval: () => Promise.resolve(approval),
     notify: (resource, notice) => void notices.push({ ...notice, object: idOf(resource.kind, resource.metadata) }),
   };
 }

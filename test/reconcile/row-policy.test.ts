@@ -28,6 +28,9 @@ let database: Database;
 let connected: Database | undefined;
 let cluster: MemoryCluster;
 let reconcile: () => Promise<unknown>;
+/** What the tests have let go by without waiting for it. */
+let skippedMs = 0;
+const settle = () => void (skippedMs += 5_000);
 let listening: AbortController;
 const enqueued: string[] = [];
 
@@ -55,7 +58,7 @@ beforeEach(async () => {
   cluster.put('DatabaseConnection', connection, connectionSpec);
   cluster.put('RowPolicy', key, spec);
   const databases = { get: () => connected, onChange: () => () => undefined };
-  const reconciler = createRowPolicyReconciler({ cluster, databases, clock, logger: quietLogger(), enqueue: (other) => enqueued.push(other.name) });
+  const reconciler = createRowPolicyReconciler({ cluster, databases, clock: { ...clock, monotonicMs: () => clock.monotonicMs() + skippedMs }, logger: quietLogger(), enqueue: (other) => enqueued.push(other.name) });
   reconcile = () => reconciler.reconcile(key, never);
 });
 
@@ -94,10 +97,13 @@ describe('a RowPolicy', () => {
 
   it('is looked at again and changed when the manifest is, without calling that drift', async () => {
     await reconcile();
-    change({ rules: [{ name: 'all', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Gt', value: '0' }] } }] });
+    settle();
+    change({ approval: 'Automatic', rules: [{ name: 'all', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Gt', value: '0' }] } }] });
+    await reconcile();
+    settle();
     await reconcile();
     expect(await visible()).toEqual([1, 2]);
-    expect(cluster.notices.map((notice) => notice.reason)).toEqual(['Applied', 'Applied']);
+    expect(cluster.notices.map((notice) => notice.reason)).toEqual(['Applied', 'Applied', 'Settling', 'Applied']);
   });
 
   it('in mode Plan reports and changes nothing', async () => {
@@ -157,6 +163,118 @@ describe('what is wrong is a condition with its reason', () => {
   });
 });
 
+describe('what widens', () => {
+  const more = { name: 'more', roles: ['app'], commands: ['Select' as const], using: { all: [{ column: 'id', op: 'Eq' as const, value: '2' }] } };
+
+  it('waits for an approval of exactly this plan, and for nobody else to be declaring', async () => {
+    await reconcile();
+    change({ rules: [...spec.rules, more] });
+    await reconcile();
+    expect([...ready(), condition('Stalled')?.status]).toEqual(['False', 'ApprovalRequired', 'True']);
+    expect(status().plan).toMatchObject({ total: 1, steps: [{ widening: true }] });
+    expect(condition('Ready')?.message).toContain(`rowseal.dev/approve=${status().plan?.digest}`);
+    cluster.approve({ kind: 'Approved', digest: 'sha256:another', by: 'ann' });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    cluster.approve({ kind: 'Approved', digest: status().plan?.digest ?? '', by: 'ann' });
+    await reconcile();
+    expect([...ready(), condition('Reconciling')?.status]).toEqual(['False', 'Settling', 'True']);
+    expect(await visible()).toEqual([1]);
+    settle();
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1, 2]);
+    expect(cluster.notices.at(-1)?.message).toContain('approved by ann');
+  });
+
+  it('is approved for one time only: the same plan again asks again', async () => {
+    await reconcile();
+    settle();
+    const widen = async () => {
+      change({ rules: [...spec.rules, more] });
+      await reconcile();
+      settle();
+      return status().plan?.digest ?? '';
+    };
+    cluster.approve({ kind: 'Approved', digest: await widen(), by: 'ann' });
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    change({});
+    await reconcile();
+    expect(await visible()).toEqual([1]);
+    await widen();
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+  });
+
+  it('is voided by a change of the tables in between', async () => {
+    await reconcile();
+    settle();
+    change({ rules: [...spec.rules, more] });
+    await reconcile();
+    const digest = status().plan?.digest ?? '';
+    await flow.admin.query('create policy other on orders for select to app using (id = 3)');
+    cluster.approve({ kind: 'Approved', digest, by: 'ann' });
+    settle();
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    expect(status().plan?.digest).not.toBe(digest);
+  });
+
+  it('never keeps what narrows from being applied', async () => {
+    change({ rules: [...spec.rules, more] });
+    await reconcile();
+    change({ rules: [{ ...more, name: 'most', using: { all: [{ column: 'id', op: 'Lt', value: '10' }] } }, { ...more, using: { all: [{ column: 'id', op: 'Eq', value: '7' }] } }] });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    // The rule `tenant` is gone at once; `more` was changed and not proven narrower, so that it stays as it was.
+    expect(await visible()).toEqual([2]);
+  });
+
+  it('stalls where nobody can be made sure of', async () => {
+    await reconcile();
+    cluster.approve({ kind: 'Unavailable', why: 'there is no policy' });
+    change({ rules: [...spec.rules, more] });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalUnavailable']);
+  });
+
+  it('does not include repairs: they ask nobody and wait for nothing', async () => {
+    change({ approval: 'Always' });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    cluster.approve({ kind: 'Approved', digest: status().plan?.digest ?? '', by: 'ann' });
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    await flow.admin.query('drop policy rowseal_shop_orders_tenant on orders; alter table orders no force row level security');
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+  });
+});
+
+describe('a pause', () => {
+  const pause = (until: string) => cluster.put('RowPolicy', key, spec, { annotations: { 'rowseal.dev/pause-until': until } });
+
+  it('stops mending until its time, and then it goes on', async () => {
+    await reconcile();
+    pause(new Date(Date.now() + 1_500).toISOString());
+    await flow.admin.query('alter table orders disable row level security');
+    expect(await reconcile()).toMatchObject({ requeueAfterMs: expect.closeTo(1_000, -3) });
+    expect([...ready(), await visible()]).toEqual(['False', 'Paused', [1, 2]]);
+    await expect.poll(async () => (await reconcile(), ready()), { timeout: 10_000 }).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+  });
+
+  it.each([['no time', 'tomorrow'], ['too long', new Date(Date.now() + 25 * 3_600_000).toISOString()]])('that is %s is refused, and enforcement goes on', async (_what, until) => {
+    pause(until);
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+    expect(cluster.notices.map((notice) => notice.reason)).toContain('PauseRefused');
+  });
+});
+
 describe('tests in the manifest', () => {
   const fixture = { orders: [{ id: 1, tenant_id: 'a' }, { id: 2, tenant_id: 'b' }] };
   it('that pass let the policy through', async () => {
@@ -194,7 +312,13 @@ describe('deleting', () => {
     change({ deletionPolicy: 'Restore' });
     await reconcile();
     cluster.remove('RowPolicy', key);
-    expect(cluster.get('RowPolicy', key)).toBeDefined();
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    expect(await visible()).toEqual([1]);
+    cluster.approve({ kind: 'Approved', digest: status().plan?.digest ?? '', by: 'ann' });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'Settling']);
+    settle();
     await reconcile();
     expect(cluster.get('RowPolicy', key)).toBeUndefined();
     expect(await visible()).toEqual([1, 2]);

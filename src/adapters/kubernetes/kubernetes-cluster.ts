@@ -1,11 +1,13 @@
 // The Cluster port over a Kubernetes API server.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withConditions } from '../../model/condition.ts';
+import { approveAnnotation, approvedByAnnotation } from '../../model/annotations.ts';
 import { describeError, RowsealError } from '../../model/errors.ts';
 import { finalizerName } from '../../model/finalizer.ts';
 import { type Condition, describeObject, type KindName, kindNames, type ObjectKey, type Resource, type StatusOf } from '../../model/kinds.ts';
-import type { Cluster, ClusterEvent, ClusterNotice, Secret } from '../../ports/cluster.ts';
+import type { Approval, Cluster, ClusterEvent, ClusterNotice, Secret } from '../../ports/cluster.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { AdmissionGuard } from './admission-guard.ts';
 import { type ApiObject, isRecord, kindPath, kindResource, parseApiObject } from './api-object.ts';
 import { Client } from './client.ts';
 import { Connection, type KubeconfigSource } from './connection.ts';
@@ -57,6 +59,7 @@ class ApiServerCluster implements KubernetesCluster {
   readonly #secrets: Secrets;
   readonly #events: Events;
   readonly #labels: NamespaceLabels;
+  readonly #admission: AdmissionGuard;
   #listener: (event: ClusterEvent) => void = () => undefined;
 
   constructor({ client, uid, options }: { readonly client: Client; readonly uid: string; readonly options: KubernetesOptions }) {
@@ -78,6 +81,7 @@ class ApiServerCluster implements KubernetesCluster {
     });
     this.#events = new Events(client, options.logger, signal);
     this.#labels = new NamespaceLabels(client);
+    this.#admission = new AdmissionGuard(client);
   }
 
   get server(): string {
@@ -147,6 +151,14 @@ class ApiServerCluster implements KubernetesCluster {
     if (cached?.metadata.uid === metadata.uid && cached.metadata.finalizers.includes(finalizerName) === present) return;
     const written = await writeFinalizer(this.#client, { kind, identity: metadata, present }, signal);
     if (written !== undefined) this.#caches[kind].putAnswer(written);
+  }
+
+  async approval({ metadata }: Resource<'RowPolicy'>, signal: AbortSignal): Promise<Approval> {
+    const missing = await this.#admission.missing(signal);
+    if (missing !== undefined) return { kind: 'Unavailable', why: missing };
+    const digest = metadata.annotations[approveAnnotation];
+    const by = metadata.annotations[approvedByAnnotation];
+    return digest === undefined || by === undefined ? { kind: 'None' } : { kind: 'Approved', digest, by };
   }
 
   notify(resource: Resource, notice: ClusterNotice): void {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { describeError } from '../../model/errors.ts';
 import type { KindName, ObjectKey, Resource, StatusOf } from '../../model/kinds.ts';
-import type { Cluster, ClusterEvent, ClusterNotice, Secret } from '../../ports/cluster.ts';
+import type { Approval, Cluster, ClusterEvent, ClusterNotice, Secret } from '../../ports/cluster.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { collect, type Declared, type ManifestProblem } from './collect.ts';
 import { EventFile } from './event-file.ts';
@@ -126,6 +126,12 @@ class FolderCluster implements ManifestCluster {
   async setFinalizer(resource: Resource, present: boolean): Promise<void> {
     // The manifest may be back already, and waits for the deletion to be over.
     if (this.#objects.setFinalizer(resource, present)) this.#wake.abort();
+  }
+
+  /** Only what `rowseal approve` wrote counts: whoever writes the manifests could annotate them, too. */
+  async approval({ metadata }: Resource<'RowPolicy'>): Promise<Approval> {
+    const approval = this.#parts.state.approval(metadata);
+    return approval === undefined ? { kind: 'None' } : { kind: 'Approved', ...approval };
   }
 
   notify(resource: Resource, notice: ClusterNotice): void {

@@ -33,7 +33,7 @@ export class StateFolder {
   constructor(path: string) {
     this.path = path;
     try {
-      for (const part of ['objects', 'status']) mkdirSync(join(path, part), { recursive: true });
+      for (const part of ['objects', 'status', 'approvals']) mkdirSync(join(path, part), { recursive: true });
       mkdirSync(join(path, 'secrets'), { recursive: true, mode: 0o700 });
       chmodSync(join(path, 'secrets'), 0o700);
       // If we die before this is on disk, nothing was written to a database under the identity yet; the restart makes another one.
@@ -96,6 +96,26 @@ export class StateFolder {
   createSecret(key: ObjectKey, data: Readonly<Record<string, string>>): boolean {
     const document = { apiVersion: 'v1', kind: 'Secret', metadata: { name: key.name, namespace: key.namespace }, stringData: data };
     return createFile(this.#secretPath(key), stringify(document), { mode: 0o600, durable: true });
+  }
+
+  /** The approval that `rowseal approve` left; a file that cannot be read approves nothing. */
+  approval(key: ObjectKey): { readonly digest: string; readonly by: string } | undefined {
+    try {
+      const document: unknown = JSON.parse(readIfThere(this.#approvalPath(key)) ?? 'null');
+      if (!isMapping(document) || typeof document['digest'] !== 'string' || typeof document['by'] !== 'string') return undefined;
+      return { digest: document['digest'], by: document['by'] };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Replaces an earlier approval. If we die before it is on disk, nothing is approved, and the person asks again. */
+  approve(key: ObjectKey, approval: { readonly digest: string; readonly by: string }): void {
+    replaceFile(this.#approvalPath(key), `${JSON.stringify(approval)}\n`, { durable: true });
+  }
+
+  #approvalPath(key: ObjectKey): string {
+    return join(this.path, 'approvals', `${objectId('RowPolicy', key)}.json`);
   }
 
   #recordPath(kind: KindName, key: ObjectKey): string {

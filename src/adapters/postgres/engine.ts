@@ -6,6 +6,7 @@ import { describeError } from '../../model/errors.ts';
 import { createAuditDatabase } from './audit-database.ts';
 import { connectionTarget } from './connection-target.ts';
 import { readFacts } from './facts.ts';
+import { upgradePolicySchema } from './install-policy.ts';
 import { createPolicyChecks } from './policy-checks.ts';
 import { createPolicyStore } from './policy-store.ts';
 import { createProbe } from './probe.ts';
@@ -36,6 +37,7 @@ export function createPostgresEngine(options: PostgresEngineOptions): DatabaseEn
 
 async function join(session: Session, target: ConnectionTarget, { clock, randomness, logger }: PostgresEngineOptions, signal: AbortSignal): Promise<Database> {
   const facts = await session.exclusively((query) => readFacts(query, target), signal);
+  await upgradePolicySchema(session, signal);
   const { claimsSetting } = target;
   const probe = createProbe({ session, facts, randomness });
   return {

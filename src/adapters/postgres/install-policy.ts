@@ -19,10 +19,16 @@ export async function installPolicySchema(session: Pick<Session, 'transaction'>,
   }
 }
 
+/** Brings what an earlier version installed up to date; a database where nothing of ours is stays as it is. */
+export async function upgradePolicySchema(session: Pick<Session, 'transaction' | 'exclusively'>, signal: AbortSignal): Promise<void> {
+  const [row] = await session.exclusively((query) => query<{ present: boolean }>(`select to_regprocedure('rowseal.policy_digest(oid)') is not null as present`), signal);
+  if (row?.present === true) await installPolicySchema(session, signal);
+}
+
 async function installed(query: RunQuery): Promise<boolean> {
   const [row] = await query<{ version: string | null; complete: boolean }>(
     `select obj_description(to_regprocedure('rowseal.policy_digest(oid)'), 'pg_proc') as version,
-            to_regclass('rowseal.governed_table') is not null and to_regclass('rowseal.governed_policy') is not null
+            to_regclass('rowseal.governed_table') is not null and to_regclass('rowseal.policy_owner') is not null and to_regclass('rowseal.governed_policy') is not null
             and to_regprocedure('rowseal.input_is_valid(text, text)') is not null and to_regprocedure('rowseal.notify_drift()') is not null
             and (exists (select from pg_event_trigger where evtname = 'rowseal_drift' and evtenabled in ('O', 'A'))
                  or not (select rolsuper from pg_roles where rolname = current_user)) as complete`,

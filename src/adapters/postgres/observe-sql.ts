@@ -35,6 +35,7 @@ with wanted as (
 select json_build_object(
   'versionNumber', current_setting('server_version_num')::int,
   'currentRole', current_user,
+  'revision', ${records ? `coalesce((select o.revision from rowseal.policy_owner o where o.owner = $4::text), 0)` : '0'},
   'bypassesRowSecurity', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
   'roles', coalesce((select json_agg(json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypassesRowSecurity', r.rolbypassrls) order by r.rolname)
      from pg_catalog.pg_roles r where r.rolname = any ($3::text[])), '[]'::json),

@@ -12,7 +12,7 @@ import type { RunQuery } from './session.ts';
 export async function observe(query: RunQuery, request: ObservationRequest): Promise<Observation> {
   try {
     const [installed] = await query<{ records: boolean; digest_function: boolean }>(
-      `select to_regclass('rowseal.governed_policy') is not null and to_regclass('rowseal.governed_table') is not null as records,
+      `select to_regclass('rowseal.governed_policy') is not null and to_regclass('rowseal.policy_owner') is not null as records,
               to_regprocedure('rowseal.policy_digest(oid)') is not null as digest_function`,
     );
     const [row] = await query<{ observation: ObservationRow }>(

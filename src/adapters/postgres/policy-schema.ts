@@ -20,7 +20,9 @@ const statements = [
   // What was in force by our own hand, to tell a repair from a change: the policy's whole state, and the declared row security.
   `alter table rowseal.governed_policy add column if not exists state text not null default ''`,
   `alter table rowseal.governed_table add column if not exists declared text not null default ''`,
-  `revoke all on rowseal.governed_table, rowseal.governed_policy from public`,
+  // How often each owner applied something: an approval of a plan is for one time only.
+  `create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null)`,
+  `revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public`,
   `create or replace function rowseal.policy_digest(table_oid oid) returns text language sql stable ${functionSettings}
      as ${quoteLiteral(`select ${tableDigestSql('c')} from pg_catalog.pg_class c where c.oid = $1`)}`,
   // For PostgreSQL 15, and for types of extensions whose input functions raise. The block's subtransaction forbids parallel plans.

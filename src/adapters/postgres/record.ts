@@ -16,6 +16,10 @@ export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void>
     for (const policy of made) await markPolicy({ query, plan, table, policy, deparsed: deparsed.get(policy.name) ?? '' });
     await tidyRecords(query, plan, table);
   }
+  await query(
+    `insert into rowseal.policy_owner (owner, revision) values ($1, 1) on conflict (owner) do update set revision = policy_owner.revision + 1`,
+    [plan.owner],
+  );
 }
 
 async function deparsedDigests(query: RunQuery, table: PlannedTable): Promise<ReadonlyMap<string, string>> {

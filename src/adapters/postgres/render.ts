@@ -7,7 +7,7 @@ import { quoteName, quoteRoles, quoteTable } from './quote.ts';
 
 /** The statements of a plan with their reasons, in order. */
 export function renderSteps(steps: readonly Step[]): readonly RenderedStep[] {
-  return steps.map(({ operation, why, widening }) => ({ sql: operationSql(operation), why, widening }));
+  return steps.map(({ operation, why, widening, mends }) => ({ sql: operationSql(operation), why, widening, ...(mends === true ? { mends } : {}) }));
 }
 
 export function operationSql(operation: Operation): string {

@@ -13,7 +13,9 @@ alter table rowseal.governed_policy add column if not exists state text not null
 
 alter table rowseal.governed_table add column if not exists declared text not null default '';
 
-revoke all on rowseal.governed_table, rowseal.governed_policy from public;
+create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null);
+
+revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public;
 
 create or replace function rowseal.policy_digest(table_oid oid) returns text language sql stable set search_path = 'pg_catalog', 'pg_temp' set DateStyle = 'ISO', 'YMD' set IntervalStyle = 'postgres' set TimeZone = 'UTC' set bytea_output = 'hex' set extra_float_digits = '1' set quote_all_identifiers = 'off' set standard_conforming_strings = 'on'
      as 'select encode(sha256(convert_to((json_build_array(c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),

@@ -1,0 +1,91 @@
+// Which part of a plan may be applied now, and what the rest waits for: an approval, or that everybody is done declaring (DESIGN §3).
+import { approveAnnotation, approvedByAnnotation } from '../model/annotations.ts';
+import type { RowsealError } from '../model/errors.ts';
+import type { Resource } from '../model/kinds.ts';
+import { tableOf } from '../policy/plan-order.ts';
+import { needsNoLeave, portionOf } from '../policy/portion.ts';
+import type { Plan, Step } from '../policy/step.ts';
+import { describeTable } from '../policy/table-name.ts';
+import type { Approval } from '../ports/cluster.ts';
+import type { Readiness } from './readiness.ts';
+import { policyFailure } from './row-policy-status.ts';
+import type { Settling } from './settling.ts';
+
+export interface Leave {
+  /** What may be applied now; perhaps without steps. */
+  readonly portion: Plan;
+  /** Who approved what is applied now. */
+  readonly approvedBy?: string;
+  /** What the other steps wait for; undefined when there are none. */
+  readonly waiting?: Waiting;
+}
+
+interface Waiting {
+  readonly readiness: Readiness;
+  /** When to look again, before the next poll. */
+  readonly againInMs?: number;
+}
+
+export interface LeaveRequest {
+  readonly policy: Resource<'RowPolicy'>;
+  readonly plan: Plan;
+  /** The digest that an approval of this plan names. */
+  readonly digest: string;
+  readonly settling: Settling;
+  /** Asked only when the plan needs one. */
+  readonly approval: () => Promise<Approval>;
+  /** Why widening is not granted; asked only when the plan widens. */
+  readonly widenRefusal: () => Promise<RowsealError | undefined>;
+}
+
+export async function leaveFor({ policy, plan, digest, settling, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
+  const settledInMs = untilSettled(settling, plan);
+  const refused = plan.steps.every(needsNoLeave) ? undefined : await widenRefusal();
+  const asking = plan.steps.filter((step) => needsApproval(step, policy));
+  const given: Approval = asking.length === 0 ? { kind: 'None' } : await approval();
+  const approved = given.kind === 'Approved' && given.digest === digest;
+  const admitted = (step: Step) => (approved || !needsApproval(step, policy)) && (needsNoLeave(step) || (settledInMs <= 0 && refused === undefined));
+  const portion = portionOf(plan, admitted);
+  const by = approved ? { approvedBy: given.by } : {};
+  if (portion === plan) return { portion, ...by };
+  if (refused !== undefined) return { portion, ...by, waiting: { readiness: policyFailure(refused) } };
+  if (!approved && asking.length > 0) return { portion, waiting: { readiness: unapproved({ policy, digest, count: asking.length }, given) } };
+  const message = 'widening statements wait until every RowPolicy of the tables has been left unchanged for 5 s';
+  return { portion, ...by, waiting: { readiness: { state: 'reconciling', reason: 'Settling', message }, againInMs: settledInMs } };
+}
+
+/** Repairs wait for nobody, so that only tables with a real widening count. */
+function untilSettled(settling: Settling, plan: Plan): number {
+  const tables = plan.steps.filter((step) => !needsNoLeave(step)).map(({ operation }) => tableOf(operation));
+  return settling.remainingMs(tables.filter((table) => table !== undefined).map(describeTable));
+}
+
+/** A repair brings back what was admitted once; it asks nobody. */
+function needsApproval(step: Step, { spec }: Resource<'RowPolicy'>): boolean {
+  switch (spec.approval ?? 'WhenWidening') {
+    case 'Automatic':
+      return false;
+    case 'WhenWidening':
+      return !needsNoLeave(step);
+    case 'Always':
+      return step.mends !== true;
+  }
+}
+
+interface Asking {
+  readonly policy: Resource<'RowPolicy'>;
+  readonly digest: string;
+  readonly count: number;
+}
+
+function unapproved({ policy, digest, count }: Asking, given: Approval): Readiness {
+  const what = `${count === 1 ? 'a statement' : `${count} statements`} of plan ${digest}`;
+  if (given.kind === 'Unavailable') {
+    const message = `${what} would need an approval, but ${given.why}, so that anybody could approve — apply deploy/admission/approval.yaml, or set approval: Automatic`;
+    return { state: 'stalled', reason: 'ApprovalUnavailable', message };
+  }
+  const { name, namespace } = policy.metadata;
+  const other = given.kind === 'Approved' ? `; the approval by ${given.by} is for another plan` : '';
+  const how = `kubectl annotate -n ${namespace} rowpolicy ${name} --overwrite ${approveAnnotation}=${digest} ${approvedByAnnotation}=YOU, or without Kubernetes: rowseal approve`;
+  return { state: 'stalled', reason: 'ApprovalRequired', message: `${what} wait${count === 1 ? 's' : ''} for an approval${other} — read status.plan, then ${how}` };
+}
