@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
+import { Document, Scalar, visit } from 'yaml';
 import { customResourceDefinition } from '../src/model/crd.ts';
 import { apiGroup, kindDefinitions } from '../src/model/kinds.ts';
 import { referencePage } from './reference-page.ts';
@@ -13,11 +13,25 @@ const head = '# Generated from src/model by scripts/generate-crds.ts; do not edi
 function wantedFiles(): Map<string, string> {
   const files = new Map<string, string>();
   for (const definition of Object.values(kindDefinitions)) {
-    const yaml = stringify(customResourceDefinition(definition), { lineWidth: 0, aliasDuplicateObjects: false });
-    files.set(join('crds', `${definition.plural}.${apiGroup}.yaml`), head + yaml);
+    files.set(join('crds', `${definition.plural}.${apiGroup}.yaml`), head + yamlOf(customResourceDefinition(definition)));
   }
   files.set(join('docs', 'reference.md'), referencePage(Object.values(kindDefinitions)));
   return files;
+}
+
+/** A field that fits on one line stands on one line: unrolled predicates would otherwise be mostly indentation. */
+function yamlOf(value: object): string {
+  const document = new Document(value, { aliasDuplicateObjects: false });
+  visit(document, {
+    Collection: (_, node) => {
+      if (JSON.stringify(node).length > 240) return;
+      node.flow = true;
+      // Not every parser takes the same plain words inside braces.
+      visit(node, { Scalar: (_key, scalar) => void (typeof scalar.value === 'string' && /[^\w ./-]/.test(scalar.value) && (scalar.type = Scalar.QUOTE_DOUBLE)) });
+      return visit.SKIP;
+    },
+  });
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
 }
 
 function strayFiles(wanted: ReadonlyMap<string, string>): string[] {

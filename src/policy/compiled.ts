@@ -1,5 +1,6 @@
 // Desired state after an engine compiled its predicates: expressions are the engine's own text from here on.
 import type { Command, PolicyMode, RowSecurity } from './desired.ts';
+import type { PolicyTree } from './policy-tree.ts';
 import type { TableName } from './table-name.ts';
 
 /** A membership lookup that must read past the policies of the table it reads. Its name is a digest of its definition. */
@@ -21,8 +22,10 @@ export interface CompiledPolicy {
   readonly using?: string;
   readonly check?: string;
   readonly functions: readonly CompiledFunction[];
-  /** SHA-256, hex, of everything above but the name of the rule. */
+  /** SHA-256, hex, of the expressions and helper functions. */
   readonly definition: string;
+  /** What it was compiled from, where that was a manifest. */
+  readonly tree?: PolicyTree;
 }
 
 export interface CompiledTable {
@@ -31,7 +34,15 @@ export interface CompiledTable {
   readonly policies: readonly CompiledPolicy[];
 }
 
+/** A literal and the type it is cast to, as SQL. */
+export interface LiteralCast {
+  readonly text: string;
+  readonly type: string;
+}
+
 export interface CompiledState {
   readonly owner: string;
   readonly tables: readonly CompiledTable[];
+  /** Every literal of the predicates: one that can't be cast would be an error only when the policy is made. */
+  readonly literals: readonly LiteralCast[];
 }

@@ -2,7 +2,8 @@
 import { describeObject, type ObjectKey, type RowPolicySpec } from '../model/kinds.ts';
 import { RowsealError } from '../model/errors.ts';
 import { policyName } from './policy-name.ts';
-import { parsePredicate, type Predicate, termsOf } from './predicate.ts';
+import { parsePredicate } from './parse-predicate.ts';
+import { membershipsOf, type Predicate } from './predicate.ts';
 import { describeTable, sameTable, type TableName } from './table-name.ts';
 
 export type Command = 'All' | 'Select' | 'Insert' | 'Update' | 'Delete';
@@ -67,13 +68,11 @@ export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Nei
   };
 }
 
-/** Tables that membership terms read. */
+/** Tables that membership terms read, lookups inside lookups included. */
 export function membershipTables(desired: Desired): readonly TableName[] {
   const tables = new Map<string, TableName>();
   for (const policy of desired.tables.flatMap((table) => table.policies)) {
-    for (const term of [...termsOf(policy.using), ...termsOf(policy.check)]) {
-      if (term.kind === 'member') tables.set(describeTable(term.table), term.table);
-    }
+    for (const { table } of [...membershipsOf(policy.using), ...membershipsOf(policy.check)]) tables.set(describeTable(table), table);
   }
   return [...tables.values()];
 }

@@ -3,6 +3,15 @@ import type { Command, PolicyMode, RowSecurity } from './desired.ts';
 import type { PolicyMarker } from './marker.ts';
 import type { TableName } from './table-name.ts';
 
+/** The type of an array's items, or the one that a range ranges over. */
+export interface ObservedElement {
+  readonly schema: string;
+  readonly name: string;
+  readonly category: string;
+  readonly operatorSchema: string;
+  readonly softInput: boolean;
+}
+
 export interface ObservedColumn {
   readonly name: string;
   /** The base type under any domain, without modifier: what claims and literals are cast to. */
@@ -13,6 +22,9 @@ export interface ObservedColumn {
   readonly operatorSchema: string;
   /** False for types whose input may raise an error that `pg_input_is_valid` can't catch. */
   readonly softInput: boolean;
+  /** `pg_type.typcategory` of the base type: A array, R range, S text, D date and time, … */
+  readonly category: string;
+  readonly element?: ObservedElement;
 }
 
 /** What we recorded when we applied; a policy's comment could be doctored together with its expression. */
@@ -21,6 +33,8 @@ export interface PolicyRecord {
   readonly rule: string;
   readonly definition: string;
   readonly deparsed: string;
+  /** As JSON; what it was compiled from, where the version that recorded it said so. */
+  readonly tree?: unknown;
 }
 
 /** One policy as we applied it: `state` is its `policyState`. */

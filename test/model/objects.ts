@@ -44,26 +44,23 @@ function withExpectation(expect: Json): Json {
   return { ...goodSpecs.RowPolicy, tests: [{ name: 'a tenant sees its own', as: { role: 'app' }, expect }] };
 }
 
-const sides = 'a comparison has exactly two sides among column, claim, value, values, otherColumn and currentRole; IsNull has exactly one';
+const sides = 'a comparison has exactly two sides; IsNull and a membership have exactly one';
+const form = 'a term is either a comparison (op) or a membership (member)';
 const comparisons: readonly { readonly message: string; readonly term: Json }[] = [
   { message: sides, term: { column: 'a', op: 'Eq' } },
   { message: sides, term: { column: 'a', op: 'Eq', value: '1', otherColumn: 'b' } },
-  { message: sides, term: { column: 'a', op: 'IsNull', value: '1' } },
-  { message: 'a comparison needs a column, a claim or currentRole on its left side', term: { op: 'Eq', value: '1', otherColumn: 'b' } },
-  { message: 'values goes with op: In', term: { column: 'a', op: 'Eq', values: ['1'] } },
-  { message: 'In takes values, or a claim that holds a JSON array', term: { column: 'a', op: 'In', value: '1' } },
+  { message: sides, term: { column: 'a', op: 'IsNull', setting: 'app.x' } },
+  { message: sides, term: { column: 'a', claim: ['b'], member: { table: 'members', column: 'id' } } },
+  { message: 'the left side is a column, claim, currentRole, setting or function', term: { op: 'Eq', value: '1', otherColumn: 'b' } },
+  { message: 'values goes with op: In, Contains or Overlaps', term: { column: 'a', op: 'Eq', values: ['1'] } },
+  { message: 'In takes values, a claim that holds a JSON array, or a function that returns an array', term: { column: 'a', op: 'In', value: '1' } },
+  { message: form, term: { column: 'a', value: '1' } },
+  { message: form, term: { ...eq, member: { table: 'members', column: 'id' } } },
 ];
 
 export const badCases: readonly BadCase[] = [
   ...comparisons.map(({ message, term }) => ({ kind: 'RowPolicy' as const, message, spec: withTerm(term) })),
   ...comparisons.map(({ message, term }) => ({ kind: 'RowPolicy' as const, message, spec: withInnerTerm(term) })),
-  { kind: 'RowPolicy', message: 'a term needs op', spec: withInnerTerm({ column: 'a', value: '1' }) },
-  { kind: 'RowPolicy', message: 'a term is either a comparison (op) or a membership (column and member)', spec: withTerm({ column: 'a', value: '1' }) },
-  {
-    kind: 'RowPolicy',
-    message: 'a term is either a comparison (op) or a membership (column and member)',
-    spec: withTerm({ ...eq, member: { table: 'members', column: 'id', where: { all: [eq] } } }),
-  },
   { kind: 'RowPolicy', message: 'a predicate has exactly one of all, any and sql', spec: withRule({ using: { all: [eq], sql: 'true' } }) },
   { kind: 'RowPolicy', message: 'a predicate has exactly one of all, any and sql', spec: withRule({ using: {} }) },
   { kind: 'RowPolicy', message: 'All stands alone among the commands', spec: withRule({ commands: ['All', 'Select'], using }) },

@@ -5,7 +5,7 @@ import type { RowPolicySpec } from '../../src/model/kinds.ts';
 import { desiredFrom } from '../../src/policy/desired.ts';
 import { formatMarker, parseMarker } from '../../src/policy/marker.ts';
 import { closedPolicyName, policyName } from '../../src/policy/policy-name.ts';
-import { parsePredicate } from '../../src/policy/predicate.ts';
+import { parsePredicate } from '../../src/policy/parse-predicate.ts';
 
 const key = { namespace: 'shop', name: 'orders' };
 
@@ -60,8 +60,8 @@ describe('rules', () => {
 
 describe('terms', () => {
   it('put the column left, and take a claim as the list of In', () => {
-    expect(parsePredicate({ all: [{ column: 'a', op: 'In', claim: ['x', 'y'] }] }, 's')).toMatchObject({ alternatives: [[{ kind: 'inClaim', left: { kind: 'column', name: 'a' }, path: ['x', 'y'] }]] });
-    expect(parsePredicate({ all: [{ claim: ['x'], currentRole: true, op: 'In' }] }, 's')).toMatchObject({ alternatives: [[{ kind: 'inClaim', left: { kind: 'currentRole' } }]] });
+    expect(parsePredicate({ all: [{ column: 'a', op: 'In', claim: ['x', 'y'] }] }, 's')).toMatchObject({ alternatives: [[{ kind: 'in', left: { kind: 'column', name: 'a' }, items: { kind: 'claim', path: ['x', 'y'] } }]] });
+    expect(parsePredicate({ all: [{ claim: ['x'], currentRole: true, op: 'In' }] }, 's')).toMatchObject({ alternatives: [[{ kind: 'in', left: { kind: 'currentRole' }, items: { kind: 'claim', path: ['x'] } }]] });
     expect(parsePredicate({ all: [{ claim: ['x'], op: 'Eq', value: 'v' }] }, 's')).toMatchObject({ alternatives: [[{ left: { kind: 'claim' }, right: { kind: 'literal', text: 'v' } }]] });
   });
 });

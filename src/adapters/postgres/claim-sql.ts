@@ -1,12 +1,6 @@
-// Claims, literals and the current role as SQL values that are NULL, never an error, when they don't fit (DESIGN §5, Claims).
-import { quoteLiteral, quoteName } from './quote.ts';
-
-export interface SqlType {
-  readonly schema: string;
-  readonly name: string;
-  /** Whether `pg_input_is_valid` catches whatever the type's input function may raise. */
-  readonly softInput: boolean;
-}
+// Claims, settings and the current role as SQL values that are NULL, never an error, when they don't fit (DESIGN §5, Claims).
+import { quoteLiteral } from './quote.ts';
+import { isArray, isBuiltIn, isTextual, jsonbType, type SqlType, typeSql } from './sql-type.ts';
 
 export interface ClaimSource {
   /** The setting that holds the claims as JSON. */
@@ -15,49 +9,64 @@ export interface ClaimSource {
   readonly versionNumber: number;
 }
 
-export const textType: SqlType = { schema: 'pg_catalog', name: 'text', softInput: true };
-const jsonbType: SqlType = { schema: 'pg_catalog', name: 'jsonb', softInput: true };
-
-/** Every text is a valid value of these. */
-const textual = new Set(['text', 'varchar', 'bpchar']);
-/** Casting to these cuts silently, which would make different values equal; they are compared as text. */
-const cutting = new Set(['name', 'char']);
-
-/** The type to cast to when comparing with a column of this base type. Qualified by schema a type has no default modifier. */
-export function comparableType(type: SqlType): SqlType {
-  return type.schema === 'pg_catalog' && cutting.has(type.name) ? textType : type;
+/** How an expression reads its session: as SQL, since a helper function gets both as parameters. */
+export interface SessionValues {
+  /** An expression of type jsonb. */
+  readonly claims: string;
+  /** An expression of type text. */
+  readonly role: string;
+  readonly versionNumber: number;
 }
 
-export function typeSql(type: SqlType): string {
-  return `${quoteName(type.schema)}.${quoteName(type.name)}`;
-}
-
-export function literalSql(text: string, type: SqlType): string {
-  return `cast(${quoteLiteral(text)} as ${typeSql(type)})`;
+/** What a policy itself reads. */
+export function sessionOf(source: ClaimSource): SessionValues {
+  return { claims: claimsSql(source), role: 'cast(current_user as "pg_catalog"."text")', versionNumber: source.versionNumber };
 }
 
 /** One claim, once per query: an uncorrelated subselect becomes an initplan. */
-export function claimSql(path: readonly string[], type: SqlType, source: ClaimSource): string {
-  const value = `${claimsSql(source)} #>> ${pathSql(path)}`;
-  if (isTextual(type)) return `(select cast(${value} as ${typeSql(type)}))`;
-  return `(select ${guardedCast('c.value', type, source)} from (select ${value} as value) as c)`;
+export function claimSql(path: readonly string[], type: SqlType, session: SessionValues): string {
+  if (isArray(type)) return knownArraySql(claimItemsSql(path, type.element, { session, single: false }));
+  if (isBuiltIn(type, 'jsonb')) return `(select nullif(${session.claims} #> ${pathSql(path)}, 'null'::jsonb))`;
+  return castOnceSql(`${session.claims} #>> ${pathSql(path)}`, type, session);
 }
 
 /** The items of a claim that holds a JSON array, for `= any (…)`; what is no array becomes one unknown item, so that `not` denies, too. */
-export function claimItemsSql(path: readonly string[], type: SqlType, source: ClaimSource): string {
-  const value = `${claimsSql(source)} #> ${pathSql(path)}`;
-  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else '[null]'::jsonb end)`;
-  return `array(select ${guardedCast('i.item', type, source)} from (select ${value} as value) as c, ${items} as i(item))`;
+export function claimItemsSql(path: readonly string[], element: SqlType, { session, single }: { readonly session: SessionValues; readonly single: boolean }): string {
+  const value = `${session.claims} #> ${pathSql(path)}`;
+  const alone = single ? ` when c.value is not null then jsonb_build_array(c.value)` : '';
+  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value${alone} else '[null]'::jsonb end)`;
+  return `array(select ${guardedCast('i.item', element, session)} from (select ${value} as value) as c, ${items} as i(item))`;
 }
 
-/** Whether the claim is known at all; a negated membership needs to ask. */
-export function claimKnownSql(path: readonly string[], source: ClaimSource): string {
-  return `(select (${claimsSql(source)} #>> ${pathSql(path)}) is not null)`;
+/** The items of an array of text. */
+export function textItemsSql(array: string, element: SqlType, session: SessionValues): string {
+  return `array(select ${guardedCast('i.item', element, session)} from unnest(coalesce(${array}, array[null::text])) as i(item))`;
 }
 
-/** The current role; `role` is an expression of type text. */
-export function roleSql(role: string, type: SqlType, source: ClaimSource): string {
-  return isTextual(type) ? `(select cast(${role} as ${typeSql(type)}))` : `(select ${guardedCast('r.name', type, source)} from (select ${role} as name) as r)`;
+/** The array, or NULL when one of its items is unknown. */
+export function knownArraySql(array: string): string {
+  return `(select a.items from (select ${array} as items) as a where not exists (select from unnest(a.items) as i(item) where i.item is null))`;
+}
+
+/** Whether claims are there, but not this one; NULL when there are none at all. */
+export function claimMissingSql(path: readonly string[], session: SessionValues): string {
+  return `(select case when jsonb_typeof(c.value) = 'object' then (c.value #>> ${pathSql(path)}) is null end from (select ${session.claims} as value) as c)`;
+}
+
+/** A session setting as it is; one that was never set is NULL, one whose SET LOCAL ended is ''. */
+export function settingSql(name: string, type: SqlType, session: SessionValues): string {
+  return castOnceSql(`nullif(current_setting(${quoteLiteral(name)}, true), '')`, type, session);
+}
+
+/** The current role; `current_user` has the collation "C", which would clash with a column's own. */
+export function roleSql(type: SqlType, session: SessionValues): string {
+  return castOnceSql(`${session.role} collate "default"`, type, session);
+}
+
+/** `value`, an expression of type text, cast once per query; NULL where it doesn't fit. */
+export function castOnceSql(value: string, type: SqlType, session: SessionValues): string {
+  if (isTextual(type)) return `(select cast(${value} as ${typeSql(type)}))`;
+  return `(select ${guardedCast('v.value', type, session)} from (select ${value} as value) as v)`;
 }
 
 /** The claims as jsonb; after SET LOCAL ends the setting is '' and not NULL. */
@@ -70,13 +79,9 @@ function pathSql(path: readonly string[]): string {
   return `array[${path.map(quoteLiteral).join(', ')}]`;
 }
 
-function guardedCast(value: string, type: SqlType, source: ClaimSource): string {
+function guardedCast(value: string, type: SqlType, { versionNumber }: { readonly versionNumber: number }): string {
   if (isTextual(type)) return `cast(${value} as ${typeSql(type)})`;
-  const builtIn = source.versionNumber >= 160_000 && type.softInput;
+  const builtIn = versionNumber >= 160_000 && type.softInput;
   const check = builtIn ? 'pg_catalog.pg_input_is_valid' : 'rowseal.input_is_valid';
   return `case when ${check}(${value}, ${quoteLiteral(typeSql(type))}) then cast(${value} as ${typeSql(type)}) end`;
-}
-
-function isTextual(type: SqlType): boolean {
-  return type.schema === 'pg_catalog' && textual.has(type.name);
 }

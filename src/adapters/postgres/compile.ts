@@ -1,13 +1,16 @@
 // Desired state to SQL: checks that every table, role and column is there before anything is touched, then compiles each predicate.
 import { createHash } from 'node:crypto';
 import { RowsealError } from '../../model/errors.ts';
-import type { CompiledFunction, CompiledPolicy, CompiledState } from '../../policy/compiled.ts';
+import type { CompiledFunction, CompiledPolicy, CompiledState, LiteralCast } from '../../policy/compiled.ts';
 import { type Desired, type DesiredPolicy, rolesOf } from '../../policy/desired.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
-import type { Membership, Predicate } from '../../policy/predicate.ts';
+import { treeVersion } from '../../policy/policy-tree.ts';
+import { mapMemberships, type Membership, membershipsOf, type Predicate } from '../../policy/predicate.ts';
 import { describeTable, sameTable, type TableName } from '../../policy/table-name.ts';
+import { type ClaimSource, sessionOf } from './claim-sql.ts';
 import { directMembership, helperMembership } from './membership-sql.ts';
-import { type PredicateScope, predicateSql } from './predicate-sql.ts';
+import type { PredicateScope } from './predicate-scope.ts';
+import { predicateSql } from './predicate-sql.ts';
 
 export interface CompileOptions {
   readonly claimsSetting: string;
@@ -18,15 +21,14 @@ export interface CompileOptions {
 /** Throws DatabaseObjectMissing, DatabasePrivilege or BadPredicate, each naming the object; touches nothing. */
 export function compileDesired(desired: Desired, observation: Observation, options: CompileOptions): CompiledState {
   requireRoles(desired, observation);
-  const context = { desired, observation, options };
-  return {
-    owner: desired.owner,
-    tables: desired.tables.map((target) => {
-      const table = requireTable(target.table, observation);
-      requireGovernable(table, observation);
-      return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)) };
-    }),
-  };
+  const claims = { setting: options.claimsSetting, versionNumber: observation.versionNumber };
+  const context = { desired, observation, options, claims, literals: new Map<string, LiteralCast>() };
+  const tables = desired.tables.map((target) => {
+    const table = requireTable(target.table, observation);
+    requireGovernable(table, observation);
+    return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)) };
+  });
+  return { owner: desired.owner, tables, literals: [...context.literals.values()] };
 }
 
 /**
@@ -35,10 +37,7 @@ export function compileDesired(desired: Desired, observation: Observation, optio
  */
 export function retarget(desired: Desired, observation: Observation, schema: string): { desired: Desired; observation: Observation } {
   const move = (name: TableName): TableName => ({ schema, table: name.table });
-  const predicate = (before: Predicate): Predicate =>
-    before.kind === 'sql'
-      ? before
-      : { kind: 'tree', alternatives: before.alternatives.map((terms) => terms.map((term) => (term.kind === 'member' ? { ...term, table: move(term.table) } : term))) };
+  const predicate = (before: Predicate): Predicate => mapMemberships(before, (member) => ({ ...member, table: move(member.table) }));
   const policy = ({ using, check, ...rest }: DesiredPolicy): DesiredPolicy => ({
     ...rest,
     ...(using === undefined ? {} : { using: predicate(using) }),
@@ -58,44 +57,84 @@ interface Context {
   readonly desired: Desired;
   readonly observation: Observation;
   readonly options: CompileOptions;
+  readonly claims: ClaimSource;
+  readonly literals: Map<string, LiteralCast>;
 }
 
 function compilePolicy(policy: DesiredPolicy, table: ObservedTable, context: Context): CompiledPolicy {
+  const { name, rule, as, command, roles } = policy;
   const functions = new Map<string, CompiledFunction>();
-  const scope: PredicateScope = {
-    table,
-    prefix: '',
-    claims: { setting: context.options.claimsSetting, versionNumber: context.observation.versionNumber },
-    role: 'cast(current_user as "pg_catalog"."text")',
-    membership: (member) => {
-      const source = requireTable(member.table, context.observation);
-      if (!needsHelper(member, source, context.desired)) return directMembership(member, source, scope);
-      requireReadable(source, context);
-      const helper = helperMembership(member, source, scope, { schema: context.options.helperSchema, roles: policy.roles });
-      functions.set(helper.function.name, helper.function);
-      return helper.call;
-    },
-  };
-  const using = policy.using === undefined ? undefined : predicateSql(policy.using, scope);
-  const check = policy.check === undefined ? undefined : predicateSql(policy.check, scope);
+  const scope = scopeOf(policy, table, { context, functions });
+  const using = inRule(rule, () => (policy.using === undefined ? undefined : predicateSql(policy.using, scope)));
+  const check = inRule(rule, () => (policy.check === undefined ? undefined : predicateSql(policy.check, scope)));
   const helpers = [...functions.values()];
   const definition = createHash('sha256').update(JSON.stringify([using ?? null, check ?? null, helpers.map((helper) => helper.definition)]));
   return {
-    name: policy.name,
-    rule: policy.rule,
-    as: policy.as,
-    command: policy.command,
-    roles: policy.roles,
+    name,
+    rule,
+    as,
+    command,
+    roles,
     ...(using === undefined ? {} : { using }),
     ...(check === undefined ? {} : { check }),
     functions: helpers,
     definition: definition.digest('hex'),
+    tree: { version: treeVersion, claims: claimsName(context.claims), ...recordedSides(policy, context) },
   };
 }
 
-/** A negated lookup that saw too few rows would admit too many, so it never depends on the reader's own rights. */
-function needsHelper(member: Membership, source: ObservedTable, desired: Desired): boolean {
-  return member.not || source.rowSecurity || desired.governed.some((name) => sameTable(name, source.table));
+function scopeOf(policy: DesiredPolicy, table: ObservedTable, { context, functions }: { context: Context; functions: Map<string, CompiledFunction> }): PredicateScope {
+  const tableOf = (name: TableName): ObservedTable => requireTable(name, context.observation);
+  return {
+    table,
+    prefix: '',
+    session: sessionOf(context.claims),
+    literals: context.literals,
+    membership: (member, scope) => {
+      if (!needsHelper(member, context)) return directMembership(member, tableOf, scope);
+      for (const source of sourcesOf(member, context)) requireReadable(source, context);
+      const helper = helperMembership(member, scope, { schema: context.options.helperSchema, roles: policy.roles, tableOf });
+      functions.set(helper.function.name, helper.function);
+      return helper.values;
+    },
+  };
+}
+
+/** How claims are obtained, whatever the server's version. */
+function claimsName({ versionNumber: _, ...source }: ClaimSource): string {
+  return JSON.stringify(source);
+}
+
+function recordedSides({ using, check }: DesiredPolicy, context: Context): { using?: Predicate; check?: Predicate } {
+  const recorded = (predicate: Predicate): Predicate => mapMemberships(predicate, (member) => ({ ...member, past: needsHelper(member, context) }));
+  return { ...(using === undefined ? {} : { using: recorded(using) }), ...(check === undefined ? {} : { check: recorded(check) }) };
+}
+
+/** Names the rule in what is wrong with its predicate. */
+function inRule<T>(rule: string, compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    if (!(error instanceof RowsealError) || error.code !== 'BadPredicate') throw error;
+    throw new RowsealError('BadPredicate', `rule ${rule}: ${error.message}`, { object: `rule ${rule}`, ...(error.next === undefined ? {} : { next: error.next }) });
+  }
+}
+
+/**
+ * A negated lookup that saw too few rows would admit too many, so it never depends on the reader's own rights. A lookup
+ * with another one inside is read as a whole, either way.
+ */
+function needsHelper(member: Membership, context: Context): boolean {
+  const { desired } = context;
+  return lookupsOf(member).some(({ not }) => not) || sourcesOf(member, context).some((source) => source.rowSecurity || desired.governed.some((name) => sameTable(name, source.table)));
+}
+
+function lookupsOf(member: Membership): readonly Membership[] {
+  return membershipsOf({ kind: 'tree', alternatives: [[member]] });
+}
+
+function sourcesOf(member: Membership, { observation }: Context): readonly ObservedTable[] {
+  return lookupsOf(member).map(({ table }) => requireTable(table, observation));
 }
 
 function requireTable(name: TableName, observation: Observation): ObservedTable {

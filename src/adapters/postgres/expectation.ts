@@ -1,7 +1,7 @@
 // Whether what a tested role sees is what its test expects; messages count rows and never show one.
 import type { ObservedColumn, ObservedTable } from '../../policy/observed.ts';
 import type { PolicyTest } from '../../ports/policy-database.ts';
-import { typeSql } from './claim-sql.ts';
+import { typeSql } from './sql-type.ts';
 import { quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
 
@@ -23,7 +23,7 @@ export async function canonicalRows(query: RunQuery, table: ObservedTable, rows:
     const names = Object.keys(row);
     const list = names.map((name, index) => {
       const column = columnNamed(table, name);
-      return `${textSql(`$${index + 1}::${typeSql(typeOf(column))}`, column)} as ${quoteName(name)}`;
+      return `${textSql(`$${index + 1}::${typeSql(column.baseType)}`, column)} as ${quoteName(name)}`;
     });
     const [answer] = names.length === 0 ? [{}] : await query<TextRow>(`select ${list.join(', ')}`, names.map((name) => textOf(row[name])));
     canonical.push(answer ?? {});
@@ -62,10 +62,6 @@ function columnNamed(table: ObservedTable, name: string): ObservedColumn {
 function textSql(value: string, { baseType }: ObservedColumn): string {
   const numeric = baseType.schema === 'pg_catalog' && baseType.name === 'numeric';
   return numeric ? `trim_scale(${value})::text` : `(${value})::text`;
-}
-
-function typeOf({ baseType, softInput }: ObservedColumn) {
-  return { ...baseType, softInput };
 }
 
 /** A test that cannot be run as it is written; its message stands in the outcome. */

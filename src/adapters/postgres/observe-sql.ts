@@ -10,7 +10,7 @@ export interface Installed {
 /** Parameters: $1 schemas and $2 names of tables, pairwise, $3 role names, $4 the owner whose recorded tables are wanted, too. */
 export function observeSql({ records, digestFunction }: Installed): string {
   const recorded = records
-    ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed)
+    ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed, 'tree', gp.tree)
           from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
     : 'null::json';
   const applied = records
@@ -59,12 +59,10 @@ select json_build_object(
 function columnsSql(): string {
   return `coalesce((select json_agg(json_build_object(
       'name', a.attname, 'typeSchema', bn.nspname, 'typeName', b.typname, 'declaredType', format_type(a.atttypid, a.atttypmod),
-      'operatorSchema', coalesce((select n.nspname from pg_catalog.pg_opclass oc join pg_catalog.pg_am am on am.oid = oc.opcmethod and am.amname = 'btree'
-         join pg_catalog.pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amoplefttype = b.oid and ao.amoprighttype = b.oid and ao.amopstrategy = 3
-         join pg_catalog.pg_operator o on o.oid = ao.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
-         where oc.opcintype = b.oid and oc.opcdefault limit 1), 'pg_catalog'),
-      'softInput', (select bool_and(n.nspname = 'pg_catalog') from pg_catalog.pg_type t join pg_catalog.pg_proc f on f.oid = t.typinput
-         join pg_catalog.pg_namespace n on n.oid = f.pronamespace where t.oid in (b.oid, b.typelem))
+      'category', b.typcategory, 'operatorSchema', ${operatorSchemaSql('b')}, 'softInput', ${softInputSql('b')},
+      'element', (select json_build_object('schema', en.nspname, 'name', e.typname, 'category', e.typcategory,
+           'operatorSchema', ${operatorSchemaSql('e')}, 'softInput', ${softInputSql('e')})
+         from pg_catalog.pg_type e join pg_catalog.pg_namespace en on en.oid = e.typnamespace where e.oid = ${elementSql('b')})
     ) order by a.attnum)
     from pg_catalog.pg_attribute a
     cross join lateral (with recursive bases as (
@@ -73,4 +71,22 @@ function columnsSql(): string {
       ) select bases.oid from bases where bases.typtype <> 'd') base
     join pg_catalog.pg_type b on b.oid = base.oid join pg_catalog.pg_namespace bn on bn.oid = b.typnamespace
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::json)`;
+}
+
+/** Where the equality operator of the type's default index class is; `type` is the alias of a pg_type row. */
+function operatorSchemaSql(type: string): string {
+  return `coalesce((select n.nspname from pg_catalog.pg_opclass oc join pg_catalog.pg_am am on am.oid = oc.opcmethod and am.amname = 'btree'
+         join pg_catalog.pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amoplefttype = ${type}.oid and ao.amoprighttype = ${type}.oid and ao.amopstrategy = 3
+         join pg_catalog.pg_operator o on o.oid = ao.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
+         where oc.opcintype = ${type}.oid and oc.opcdefault limit 1), 'pg_catalog')`;
+}
+
+/** A domain's input runs its constraints, which may raise anything. */
+function softInputSql(type: string): string {
+  return `(select bool_and(n.nspname = 'pg_catalog' and t.typtype <> 'd') from pg_catalog.pg_type t join pg_catalog.pg_proc f on f.oid = t.typinput
+         join pg_catalog.pg_namespace n on n.oid = f.pronamespace where t.oid in (${type}.oid, ${elementSql(type)}))`;
+}
+
+function elementSql(type: string): string {
+  return `coalesce(nullif(${type}.typelem, 0::oid), (select r.rngsubtype from pg_catalog.pg_range r where ${type}.oid in (r.rngtypid, r.rngmultitypid)))`;
 }

@@ -2,7 +2,7 @@
 import { RowsealError } from '../../model/errors.ts';
 import type { Command } from '../../policy/desired.ts';
 import { parseMarker } from '../../policy/marker.ts';
-import type { Observation, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
+import type { Observation, ObservedColumn, ObservedElement, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { statementError } from './database-error.ts';
 import { observeSql } from './observe-sql.ts';
@@ -45,6 +45,8 @@ interface ColumnRow {
   readonly declaredType: string;
   readonly operatorSchema: string;
   readonly softInput: boolean;
+  readonly category: string;
+  readonly element: ObservedElement | null;
 }
 
 interface TableRow extends Omit<ObservedTable, 'table' | 'oid' | 'columns' | 'policies' | 'before'> {
@@ -67,9 +69,13 @@ function tableOf({ schema, table, oid, before, columns, policies, ...rest }: Tab
     oid: Number(oid),
     table: { schema, table },
     ...(before === null ? {} : { before }),
-    columns: columns.map(({ typeSchema, typeName, ...column }) => ({ ...column, baseType: { schema: typeSchema, name: typeName } })),
+    columns: columns.map(columnOf),
     policies: policies.map(policyOf),
   };
+}
+
+function columnOf({ typeSchema, typeName, element, ...column }: ColumnRow): ObservedColumn {
+  return { ...column, baseType: { schema: typeSchema, name: typeName }, ...(element === null ? {} : { element }) };
 }
 
 function policyOf(row: PolicyRow): ObservedPolicy {

@@ -17,6 +17,8 @@ const statements = [
   `create table if not exists rowseal.governed_policy (
      table_oid oid not null, policy_name text not null, owner text not null, rule text not null,
      definition text not null, deparsed text not null, primary key (table_oid, policy_name))`,
+  // What the expressions were compiled from: what a change is proven narrower by.
+  `alter table rowseal.governed_policy add column if not exists tree jsonb`,
   // What was in force by our own hand, to tell a repair from a change: the policy's whole state, and the declared row security.
   `alter table rowseal.governed_policy add column if not exists state text not null default ''`,
   `alter table rowseal.governed_table add column if not exists declared text not null default ''`,

@@ -42,10 +42,11 @@ async function markPolicy({ query, plan, table, policy, deparsed }: Marking): Pr
   const marker = { owner: plan.owner, rule: policy.rule, definition: policy.definition, deparsed };
   await query(`comment on policy ${quoteName(policy.name)} on ${quoteTable(table.table)} is ${quoteLiteral(formatMarker(marker))}`);
   await query(
-    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state) values ($1::oid, $2, $3, $4, $5, $6, $7)
+    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state, tree) values ($1::oid, $2, $3, $4, $5, $6, $7, $8::jsonb)
      on conflict (table_oid, policy_name) do update set
-       owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed, state = excluded.state`,
-    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy)],
+       owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed, state = excluded.state,
+       tree = excluded.tree`,
+    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy), policy.tree === undefined ? null : JSON.stringify(policy.tree)],
   );
 }
 

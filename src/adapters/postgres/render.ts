@@ -38,7 +38,7 @@ export function createPolicySql(policy: CompiledPolicy, table: TableName): strin
 
 /** A helper is for the roles of its policy alone: it reads past row security. */
 export function functionSql({ schema, name, roles, definition }: CompiledFunction): string {
-  const signature = `${quoteName(schema)}.${quoteName(name)}(text)`;
+  const signature = `${quoteName(schema)}.${quoteName(name)}(text, jsonb)`;
   return `${definition};\nrevoke all on function ${signature} from public;\ngrant execute on function ${signature} to ${quoteRoles(roles)}`;
 }
 
