@@ -53,7 +53,7 @@ export type Alternatives = readonly (readonly Term[])[];
 export type Predicate = { readonly kind: 'tree'; readonly alternatives: Alternatives } | { readonly kind: 'sql'; readonly text: string };
 
 /** Every term of a predicate over the governed table itself; nothing for `sql`. */
-export function termsOf(predicate: Predicate | undefined): readonly Term[] {
+function termsOf(predicate: Predicate | undefined): readonly Term[] {
   return predicate?.kind === 'tree' ? predicate.alternatives.flat() : [];
 }
 
@@ -69,18 +69,4 @@ export function mapMemberships(predicate: Predicate, change: (member: Membership
   const mapAlternatives = (alternatives: Alternatives): Alternatives => alternatives.map((terms) => terms.map(mapTerm));
   const mapTerm = (term: Term): Term => (term.kind === 'member' ? change({ ...term, where: mapAlternatives(term.where) }) : term);
   return predicate.kind === 'sql' ? predicate : { kind: 'tree', alternatives: mapAlternatives(predicate.alternatives) };
-}
-
-/** The operands of a comparison, arguments of functions left out. */
-export function operandsOf(term: Comparison): readonly Operand[] {
-  switch (term.kind) {
-    case 'isNull':
-      return [term.operand];
-    case 'compare':
-      return [term.left, term.right];
-    case 'in':
-      return term.items.kind === 'values' ? [term.left] : [term.left, term.items];
-    case 'set':
-      return term.right.kind === 'values' ? [term.left] : [term.left, term.right];
-  }
 }

@@ -2,10 +2,10 @@
 alter table "public"."orders" enable row level security;
 alter table "public"."orders" force row level security;
 create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
-  using ("tenant_id" = any (array(select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."members" as m where m."owner" = (select cast(cast(current_user as "pg_catalog"."text") as "pg_catalog"."text")) and m."code" = (select cast((case when pg_catalog.pg_input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['sub'] as "pg_catalog"."varchar")))));
+  using ("tenant_id" = any (array(select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."members" as m where m."owner" = (select cast(cast(current_user as "pg_catalog"."text") collate "default" as "pg_catalog"."text")) and m."code" = (select cast((case when pg_catalog.pg_input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['sub'] as "pg_catalog"."varchar")))));
 
 -- PostgreSQL 15
 alter table "public"."orders" enable row level security;
 alter table "public"."orders" force row level security;
 create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
-  using ("tenant_id" = any (array(select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."members" as m where m."owner" = (select cast(cast(current_user as "pg_catalog"."text") as "pg_catalog"."text")) and m."code" = (select cast((case when rowseal.input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['sub'] as "pg_catalog"."varchar")))));
+  using ("tenant_id" = any (array(select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."members" as m where m."owner" = (select cast(cast(current_user as "pg_catalog"."text") collate "default" as "pg_catalog"."text")) and m."code" = (select cast((case when rowseal.input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['sub'] as "pg_catalog"."varchar")))));

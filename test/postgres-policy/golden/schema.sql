@@ -9,6 +9,8 @@ create table if not exists rowseal.governed_policy (
      table_oid oid not null, policy_name text not null, owner text not null, rule text not null,
      definition text not null, deparsed text not null, primary key (table_oid, policy_name));
 
+alter table rowseal.governed_policy add column if not exists tree jsonb;
+
 alter table rowseal.governed_policy add column if not exists state text not null default '';
 
 alter table rowseal.governed_table add column if not exists declared text not null default '';
