@@ -151,7 +151,7 @@ describe('drift', () => {
     await flow.converge('orders', member);
     expect(await visible()).toEqual([1]);
     const { rows } = await flow.admin.query(`select proname from pg_proc where proname ~ '^member_'`);
-    await flow.admin.query(`create or replace function rowseal.${rows[0]?.proname}(text) returns setof int language sql stable security definer as 'select team_id from public.orders'`);
+    await flow.admin.query(`create or replace function rowseal.${rows[0]?.proname}(text, jsonb) returns setof int language sql stable security definer as 'select team_id from public.orders'`);
     expect(await visible()).toEqual([1, 2]);
     await flow.converge('orders', member);
     expect(await visible()).toEqual([1]);
