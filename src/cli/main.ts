@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeError } from '../model/errors.ts';
+import { registerApprove } from './approve.ts';
 import { registerBootstrap } from './bootstrap.ts';
 import { type ExitStatus, type Io, writeLine } from './io.ts';
 import { registerLint } from './lint.ts';
@@ -13,7 +14,7 @@ import { registerProve } from './prove.ts';
 import { registerRun } from './run.ts';
 import { registerVerify } from './verify.ts';
 
-const verbs = [registerRun, registerOperator, registerPlan, registerLint, registerVerify, registerProve, registerLog, registerBootstrap];
+const verbs = [registerRun, registerOperator, registerPlan, registerApprove, registerLint, registerVerify, registerProve, registerLog, registerBootstrap];
 
 async function main(args: readonly string[], io: Io): Promise<void> {
   const program = new Command('rowseal')

@@ -77,6 +77,28 @@ describe('policy', () => {
   });
 });
 
+describe('a plan that widens', () => {
+  const everything = () => asTenant(postgres, 'acme', async (client) => (await client.query("select 1 from orders where tenant_id <> 'acme'")).rows.length);
+
+  test('waits until `rowseal approve` names exactly it, is shown by `rowseal plan` under the same digest, and then applies', async () => {
+    const rules = [...shop.policy().spec.rules, { name: 'all', roles: ['app'], commands: ['Select'], using: { all: [{ column: 'id', op: 'Gt', value: '0' }] } }];
+    workspace.declare('shop.yaml', [shop.connection(), shop.policy({ rules }), shop.log({ filesystem: { path: workspace.log } }), shop.audit()]);
+    await workspace.ready('RowPolicy', 'orders', 'False', 'ApprovalRequired');
+    const digest = (workspace.status('RowPolicy', 'orders')?.status['plan'] as { digest: string } | undefined)?.digest ?? '';
+    const planned = await rowseal(['plan', workspace.manifests, '-o', 'json']);
+    expect((JSON.parse(planned.stdout) as { digest: string }[]).map((plan) => plan.digest)).toEqual([digest]);
+    const shown = await rowseal(['approve', 'orders', '--manifests', workspace.manifests]);
+    expect(shown.stdout).toContain('WIDENING: rule all');
+    expect((await rowseal(['approve', 'orders', '--manifests', workspace.manifests, '--digest', 'sha256:other'])).status).toBe(3);
+    expect(await everything()).toBe(0);
+    expect((await rowseal(['approve', 'orders', '--manifests', workspace.manifests, '--digest', digest])).status).toBe(0);
+    await workspace.ready('RowPolicy', 'orders', 'True');
+    expect(await everything()).toBeGreaterThan(0);
+    workspace.declare('shop.yaml', [shop.connection(), shop.policy(), shop.log({ filesystem: { path: workspace.log } }), shop.audit()]);
+    await eventually('narrowed', async () => expect(await everything()).toBe(0));
+  });
+});
+
 describe('audit', () => {
   test('changes are sealed with before, after, actor and the policy in force', async () => {
     await asTenant(postgres, 'acme', async (client) => {
