@@ -13,14 +13,14 @@ import { checkSqlPredicate } from '../adapters/postgres/sql-predicate.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
-import { desiredFrom, membershipTables, rolesOf } from '../policy/desired.ts';
+import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
-import type { Observation } from '../policy/observed.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
 import type { RenderedStep } from '../ports/policy-database.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
-import { databaseKeyOf, neighboursOf, requireGrants, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
+import { type Look, type Looking, lookAt } from '../reconcile/row-policy-look.ts';
+import { databaseKeyOf, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
 
 export interface PlannedPolicy {
   readonly rowPolicy: string;
@@ -35,13 +35,10 @@ export interface PlannedPolicy {
 /** Throws what makes a plan impossible: missing objects, refused predicates or grants, an unreachable database. */
 export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster, signal: AbortSignal): Promise<PlannedPolicy> {
   const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
-  const desired = desiredFrom(policy.metadata, policy.spec, await neighboursOf(policy, cluster, signal));
-  await requireGrants(policy, desired, { cluster, signal });
+  const { desired, observation, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
-  const tables = [...desired.tables.map((each) => each.table), ...membershipTables(desired)];
-  const { observation, facts } = await observeReadOnly(target, { owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
   const plan = planSteps(compileDesired(desired, observation, { claimsSetting: target.claimsSetting, helperSchema }), observation);
-  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, { cluster, signal }) : undefined;
+  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
   return {
     rowPolicy: describeObject('RowPolicy', policy.metadata),
     database: `${target.database} at ${target.host}:${target.port}`,
@@ -61,13 +58,18 @@ function connectionOf(policy: Resource<'RowPolicy'>, cluster: Cluster): Resource
   });
 }
 
-async function observeReadOnly(target: ConnectionTarget, request: Parameters<typeof observe>[1], signal: AbortSignal): Promise<{ observation: Observation; facts: ServerFacts }> {
+interface ReadOnly {
+  readonly signal: AbortSignal;
+  readonly look: (observe: Looking['observe']) => Promise<Look>;
+}
+
+async function readOnly(target: ConnectionTarget, { signal, look }: ReadOnly): Promise<Look & { readonly facts: ServerFacts }> {
   const client = await connectClient(target, { purpose: 'plan' }, signal);
   const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
   try {
     await prepareSession(query);
     await query('begin isolation level repeatable read read only');
-    return { facts: await readFacts(query, target), observation: await observe(query, request) };
+    return { facts: await readFacts(query, target), ...(await look((request) => observe(query, request))) };
   } catch (error) {
     throw statementError(error, 'reading the catalog', describeObject('database', { namespace: target.host, name: target.database }));
   } finally {

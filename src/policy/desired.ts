@@ -4,7 +4,8 @@ import { RowsealError } from '../model/errors.ts';
 import { policyName } from './policy-name.ts';
 import { parsePredicate } from './parse-predicate.ts';
 import { membershipsOf, type Predicate } from './predicate.ts';
-import { describeTable, sameTable, type TableName } from './table-name.ts';
+import { describeTable, sameTable, tableKey, type TableName } from './table-name.ts';
+import { namedTables, type Target, type TargetedTable } from './target.ts';
 
 export type Command = 'All' | 'Select' | 'Insert' | 'Update' | 'Delete';
 export type PolicyMode = 'Permissive' | 'Restrictive';
@@ -25,8 +26,7 @@ export interface DesiredPolicy {
   readonly check?: Predicate;
 }
 
-interface DesiredTable {
-  readonly table: TableName;
+interface DesiredTable extends TargetedTable {
   readonly rowSecurity: RowSecurity;
   readonly policies: readonly DesiredPolicy[];
 }
@@ -34,7 +34,15 @@ interface DesiredTable {
 export interface Desired {
   /** `namespace/name` of the RowPolicy. */
   readonly owner: string;
+  /** As declared: names or a selector. */
+  readonly target: Target;
+  readonly rowSecurity: RowSecurity;
+  /** What every table of the target gets. */
+  readonly policies: readonly DesiredPolicy[];
+  /** The tables as the manifest names them, until resolveTables has looked them up in the catalog. */
   readonly tables: readonly DesiredTable[];
+  /** What the target means, too, but can't carry policies. */
+  readonly ungovernable: readonly TableName[];
   /** Every table that some RowPolicy of this database governs: reading one inside a policy needs a helper function. */
   readonly governed: readonly TableName[];
 }
@@ -45,40 +53,46 @@ export interface Neighbours {
   readonly forced: readonly TableName[];
 }
 
+export const noNeighbours: Neighbours = { governed: [], forced: [] };
+
 export function ownerOf(key: ObjectKey): string {
   return `${key.namespace}/${key.name}`;
 }
 
-export function targetTables(spec: RowPolicySpec): readonly TableName[] {
-  return (spec.target.tables ?? []).map((table) => ({ schema: spec.target.schema, table }));
+/** The desired state of a RowPolicy, for the tables it names. Throws BadPredicate naming the rule. */
+export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Neighbours = noNeighbours): Desired {
+  const policies = spec.rules.flatMap((rule) => policiesOf(key, rule, spec.target.schema));
+  const declared = { owner: ownerOf(key), target: spec.target, rowSecurity: spec.rowSecurity ?? 'Forced', policies, tables: [], ungovernable: [], governed: [] };
+  return withTables(declared, namedTables(spec.target).map((table) => ({ table, root: table })), neighbours);
 }
 
-/** The desired state of a RowPolicy. Throws BadPredicate naming the rule. */
-export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Neighbours): Desired {
-  const policies = spec.rules.flatMap((rule) => policiesOf(key, rule, spec.target.schema));
-  const targets = targetTables(spec);
+/** The desired state for these tables; their flags are the strictest that any RowPolicy asks for. */
+export function withTables(desired: Desired, tables: readonly TargetedTable[], neighbours: Neighbours): Desired {
+  const own = new Set(tables.map(({ table }) => tableKey(table)));
+  const forced = new Set(neighbours.forced.map(tableKey));
   return {
-    owner: ownerOf(key),
-    governed: [...targets, ...neighbours.governed.filter((name) => !targets.some((target) => sameTable(target, name)))],
-    tables: targets.map((table) => ({
-      table,
-      rowSecurity: neighbours.forced.some((name) => sameTable(name, table)) ? 'Forced' : (spec.rowSecurity ?? 'Forced'),
-      policies,
-    })),
+    ...desired,
+    governed: [...tables.map(({ table }) => table), ...neighbours.governed.filter((name) => !own.has(tableKey(name)))],
+    tables: tables.map(({ table, root }) => ({ table, root, rowSecurity: forced.has(tableKey(table)) ? 'Forced' : desired.rowSecurity, policies: desired.policies })),
   };
+}
+
+/** The tables that the target itself means, which is what grants are asked for: descendants go with them. */
+export function rootsOf(desired: Desired): readonly TableName[] {
+  return desired.tables.filter(({ table, root }) => sameTable(table, root)).map(({ root }) => root);
 }
 
 /** Tables that membership terms read, lookups inside lookups included. */
 export function membershipTables(desired: Desired): readonly TableName[] {
   const tables = new Map<string, TableName>();
-  for (const policy of desired.tables.flatMap((table) => table.policies)) {
+  for (const policy of desired.policies) {
     for (const { table } of [...membershipsOf(policy.using), ...membershipsOf(policy.check)]) tables.set(describeTable(table), table);
   }
   return [...tables.values()];
 }
 
 export function rolesOf(desired: Desired): readonly string[] {
-  const roles = desired.tables.flatMap((table) => table.policies).flatMap((policy) => policy.roles);
+  const roles = desired.policies.flatMap((policy) => policy.roles);
   return [...new Set(roles)].filter((role) => role !== everyRole).sort();
 }
 

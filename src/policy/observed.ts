@@ -64,6 +64,10 @@ export interface ObservedTable {
   readonly oid: number;
   /** `r` table, `p` partitioned table, else something that can't carry policies. */
   readonly relationKind: string;
+  /** What it is a partition of or inherits from, directly; these are observed, too. */
+  readonly parents: readonly TableName[];
+  /** False for what no selector may match: tables of extensions, of the system, and our own. */
+  readonly selectable: boolean;
   readonly owner: string;
   /** Whether our role has the owner's rights. */
   readonly owned: boolean;
@@ -96,7 +100,7 @@ export interface Observation {
   readonly revision: number;
   /** Whether our own role may read a table whatever its policies say. */
   readonly bypassesRowSecurity: boolean;
-  /** The tables asked for that exist, and those where policies of the owner asked for are recorded; by name. */
+  /** The tables asked for that exist, those where policies of the owner asked for are recorded, and the ancestors of all; by name. */
   readonly tables: readonly ObservedTable[];
   /** The roles asked for that exist, by name. */
   readonly roles: readonly ObservedRole[];

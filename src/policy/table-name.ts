@@ -5,9 +5,14 @@ export interface TableName {
   readonly table: string;
 }
 
-/** `schema.table` for people and as a map key; not SQL. */
+/** `schema.table` for people; not SQL. */
 export function describeTable(name: TableName): string {
   return `${name.schema}.${name.table}`;
+}
+
+/** As a key of maps and sets: names may hold dots, so `schema.table` would be ambiguous. */
+export function tableKey({ schema, table }: TableName): string {
+  return JSON.stringify([schema, table]);
 }
 
 export function sameTable(a: TableName, b: TableName): boolean {

@@ -5,10 +5,14 @@ import type { Desired } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
 import type { Plan, Step } from '../policy/step.ts';
 import type { TableName } from '../policy/table-name.ts';
+import type { Target } from '../policy/target.ts';
 
 export interface ObservationRequest {
   /** `namespace/name`: tables where its policies are recorded are observed, too. */
   readonly owner: string;
+  /** Its tables by name, or what its selector matches now; with them all their partitions and inheritance children. */
+  readonly target?: Target;
+  /** Further tables. */
   readonly tables: readonly TableName[];
   readonly roles: readonly string[];
 }

@@ -4,8 +4,10 @@ import type { RowsealError } from '../model/errors.ts';
 import type { Resource } from '../model/kinds.ts';
 import { tableOf } from '../policy/plan-order.ts';
 import { needsNoLeave, portionOf } from '../policy/portion.ts';
+import type { Observation } from '../policy/observed.ts';
+import { rootFinder } from '../policy/resolve.ts';
 import type { Plan, Step } from '../policy/step.ts';
-import { describeTable } from '../policy/table-name.ts';
+import { tableKey } from '../policy/table-name.ts';
 import type { Approval } from '../ports/cluster.ts';
 import type { Readiness } from './readiness.ts';
 import { policyFailure } from './row-policy-status.ts';
@@ -29,6 +31,8 @@ interface Waiting {
 export interface LeaveRequest {
   readonly policy: Resource<'RowPolicy'>;
   readonly plan: Plan;
+  /** What the plan was made from. */
+  readonly observation: Observation;
   /** The digest that an approval of this plan names. */
   readonly digest: string;
   readonly settling: Settling;
@@ -38,8 +42,8 @@ export interface LeaveRequest {
   readonly widenRefusal: () => Promise<RowsealError | undefined>;
 }
 
-export async function leaveFor({ policy, plan, digest, settling, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
-  const settledInMs = untilSettled(settling, plan);
+export async function leaveFor({ policy, plan, observation, digest, settling, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
+  const settledInMs = untilSettled(settling, plan, observation);
   const refused = plan.steps.every(needsNoLeave) ? undefined : await widenRefusal();
   const asking = plan.steps.filter((step) => needsApproval(step, policy));
   const given: Approval = asking.length === 0 ? { kind: 'None' } : await approval();
@@ -55,9 +59,13 @@ export async function leaveFor({ policy, plan, digest, settling, approval, widen
 }
 
 /** Repairs wait for nobody, so that only tables with a real widening count. */
-function untilSettled(settling: Settling, plan: Plan): number {
-  const tables = plan.steps.filter((step) => !needsNoLeave(step)).map(({ operation }) => tableOf(operation));
-  return settling.remainingMs(tables.filter((table) => table !== undefined).map(describeTable));
+function untilSettled(settling: Settling, plan: Plan, { tables }: Observation): number {
+  const widened = plan.steps.filter((step) => !needsNoLeave(step)).map(({ operation }) => tableOf(operation));
+  const names = new Set(widened.filter((table) => table !== undefined).map(tableKey));
+  return settling.remainingMs((target) => {
+    const rootOf = rootFinder(target, tables);
+    return tables.some((table) => names.has(tableKey(table.table)) && rootOf(table) !== undefined);
+  });
 }
 
 /** A repair brings back what was admitted once; it asks nobody. */

@@ -4,7 +4,8 @@ import { describeError, RowsealError } from '../model/errors.ts';
 import { describeObject } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
 import { planDeletion } from '../policy/deletion.ts';
-import { ownerOf } from '../policy/desired.ts';
+import { desiredFrom, noNeighbours, ownerOf, rootsOf } from '../policy/desired.ts';
+import { resolveTables } from '../policy/resolve.ts';
 import type { ReconcileOutcome } from './reconciler.ts';
 import type { Readiness } from './readiness.ts';
 import { leaveFor } from './row-policy-leave.ts';
@@ -40,12 +41,13 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
   const { cluster, databases } = options;
   const { policies: database, facts } = requireDatabase(policy, cluster, databases);
   settling.look(contributorsOf(databaseKeyOf(policy), cluster));
+  const declared = desiredFrom(policy.metadata, policy.spec);
   for (let round = 1; round <= maxRounds; round += 1) {
-    const observation = await database.observe({ owner: ownerOf(policy.metadata), tables: [], roles: [] }, signal);
+    const observation = await database.observe({ owner: ownerOf(policy.metadata), target: policy.spec.target, tables: [], roles: [] }, signal);
     const plan = planDeletion(ownerOf(policy.metadata), deletion, observation);
     if (plan.steps.length === 0) return undefined;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
-    const leave = await leaveFor({ policy, plan, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, { cluster, signal }) });
+    const leave = await leaveFor({ policy, plan, observation, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });
     if (leave.portion.steps.length === 0 && leave.waiting !== undefined) {
       const { reason, message } = leave.waiting.readiness;
       await reportFailure(context, stillThere(deletion, reason, message), { plan: planStatus(digest, database.render(plan.steps)) });

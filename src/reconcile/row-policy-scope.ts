@@ -1,8 +1,11 @@
 // What a RowPolicy asks of its database, and what the other RowPolicies of that database already ask.
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
-import { type Desired, membershipTables, type Neighbours, targetTables } from '../policy/desired.ts';
-import { describeTable, type TableName } from '../policy/table-name.ts';
+import { type Desired, membershipTables, type Neighbours, rootsOf } from '../policy/desired.ts';
+import type { Observation, ObservedTable } from '../policy/observed.ts';
+import { rootFinder } from '../policy/resolve.ts';
+import type { TableName } from '../policy/table-name.ts';
+import { namedTables } from '../policy/target.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
@@ -39,7 +42,7 @@ export function contributorsOf(database: ObjectKey, cluster: Cluster): readonly 
   return policiesOf(database, cluster).map(({ metadata, spec }) => ({
     id: `${metadata.namespace}/${metadata.name}`,
     fingerprint: `${metadata.uid} ${metadata.generation}`,
-    tables: targetTables(spec).map(describeTable),
+    target: spec.target,
   }));
 }
 
@@ -57,33 +60,48 @@ export function requireDatabase(policy: Policy, cluster: Cluster, databases: Con
   });
 }
 
-/** What others want of the same tables. One that is not granted, or only plans, has no say. */
-export async function neighboursOf(policy: Policy, cluster: Cluster, signal: AbortSignal): Promise<Neighbours> {
-  const others = policiesOf(databaseKeyOf(policy), cluster).filter(
+/** What others want of the observed tables. One that is not granted, or only plans, has no say. */
+export async function neighboursOf(policy: Policy, { tables }: Observation, asking: Asking): Promise<Neighbours> {
+  const others = policiesOf(databaseKeyOf(policy), asking.cluster).filter(
     ({ metadata, spec }) => spec.mode !== 'Plan' && (metadata.name !== policy.metadata.name || metadata.namespace !== policy.metadata.namespace),
   );
+  const schemas = new Set(tables.map(({ table }) => table.schema));
   const governed: TableName[] = [];
   const forced: TableName[] = [];
   for (const other of others) {
-    const tables = targetTables(other.spec);
-    if ((await refusal(other, { tables, roles: [], rights: [] }, { cluster, signal })) !== undefined) continue;
-    governed.push(...tables);
-    if ((other.spec.rowSecurity ?? 'Forced') === 'Forced') forced.push(...tables);
+    if (!schemas.has(other.spec.target.schema)) continue;
+    const shared = sharedTables(other, tables);
+    if (shared.tables.length === 0) continue;
+    // Of a selector only the part that meets us is judged: too many contributors can only make tables stricter.
+    const roots = other.spec.target.selector === undefined ? namedTables(other.spec.target) : shared.roots;
+    if ((await refusal(other, { tables: roots, roles: [], rights: [] }, asking)) !== undefined) continue;
+    governed.push(...shared.tables);
+    if ((other.spec.rowSecurity ?? 'Forced') === 'Forced') forced.push(...shared.tables);
   }
   return { governed, forced };
+}
+
+/** The observed tables that another RowPolicy's target means, too, with their roots there. */
+function sharedTables(other: Policy, observed: readonly ObservedTable[]): { tables: readonly TableName[]; roots: readonly TableName[] } {
+  const rootOf = rootFinder(other.spec.target, observed);
+  const shared = observed.map((table) => ({ table: table.table, root: rootOf(table) }));
+  return {
+    tables: shared.filter(({ root }) => root !== undefined).map(({ table }) => table),
+    roots: shared.map(({ root }) => root).filter((root) => root !== undefined),
+  };
 }
 
 /** Throws NotGranted saying what is missing. Tables that are only looked up or tested count, too: both can be used to read them. */
 export async function requireGrants(policy: Policy, desired: Desired, asking: Asking): Promise<void> {
   const tests = policy.spec.tests ?? [];
   const roles = [...new Set([...policy.spec.rules.flatMap((rule) => rule.roles), ...tests.map((test) => test.as.role)])];
-  await requireWish(policy, { tables: targetTables(policy.spec), roles, rights: sqlTexts(policy).length > 0 ? ['SQL'] : [] }, asking);
+  await requireWish(policy, { tables: rootsOf(desired), roles, rights: sqlTexts(policy).length > 0 ? ['SQL'] : [] }, asking);
   await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
 }
 
-/** A plan that may widen needs the right to, for the roles it is about; NotGranted where it is missing. */
-export async function widenRefusal(policy: Policy, asking: Asking): Promise<RowsealError | undefined> {
-  const wish: Wish = { tables: targetTables(policy.spec), roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] };
+/** A plan that may widen needs the right to, on these tables and for the roles it is about; NotGranted where it is missing. */
+export async function widenRefusal(policy: Policy, roots: readonly TableName[], asking: Asking): Promise<RowsealError | undefined> {
+  const wish: Wish = { tables: roots, roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] };
   const missing = await refusal(policy, wish, asking);
   return missing === undefined ? undefined : notGranted(policy, missing);
 }

@@ -2,17 +2,20 @@
 import { findCondition } from '../model/condition.ts';
 import { RowsealError, toRowsealError } from '../model/errors.ts';
 import type { Resource, RowPolicyStatus } from '../model/kinds.ts';
-import { targetTables } from '../policy/desired.ts';
+import type { Desired } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
-import { describeTable, sameTable } from '../policy/table-name.ts';
+import { describeTable, tableKey, type TableName } from '../policy/table-name.ts';
 import type { RenderedStep, TestOutcome } from '../ports/policy-database.ts';
 import type { Readiness } from './readiness.ts';
+import type { Look } from './row-policy-look.ts';
 
 type Policy = Resource<'RowPolicy'>;
 
 const maxSteps = 32;
 const maxSqlLength = 16_384;
 const maxMessageLength = 1_024;
+const maxTables = 64;
+const maxNames = 8;
 
 /** `digest` is the one that an approval names. */
 export function planStatus(digest: string, rendered: readonly RenderedStep[]): NonNullable<RowPolicyStatus['plan']> {
@@ -23,14 +26,28 @@ export function planStatus(digest: string, rendered: readonly RenderedStep[]): N
 /** When this run changed a table, by its description. */
 export type AppliedNow = ReadonlyMap<string, string>;
 
-/** The governed tables as observed; `appliedAt` moves only for tables of the applied plan. */
-export function tablesStatus(policy: Policy, observation: Observation, applied: AppliedNow): NonNullable<RowPolicyStatus['tables']> {
-  return targetTables(policy.spec).flatMap((name) => {
-    const table = observation.tables.find((candidate) => sameTable(candidate.table, name));
-    if (table === undefined) return [];
-    const appliedAt = applied.get(describeTable(name)) ?? policy.status.tables?.find((before) => before.name === describeTable(name))?.appliedAt;
-    return [{ name: describeTable(name), digest: `sha256:${table.digest}`, ...(appliedAt === undefined ? {} : { appliedAt }) }];
+/** The governed tables as observed, the first ones and their number; `appliedAt` moves only for tables of the applied plan. */
+export function tablesStatus(policy: Policy, { desired, observation }: Look, applied: AppliedNow): Required<Pick<RowPolicyStatus, 'tables' | 'tablesTotal'>> {
+  const wanted = new Set(desired.tables.map(({ table }) => tableKey(table)));
+  const governed = observation.tables.filter((table) => wanted.has(tableKey(table.table)));
+  const tables = governed.slice(0, maxTables).map((table) => {
+    const name = describeTable(table.table);
+    const appliedAt = applied.get(name) ?? policy.status.tables?.find((before) => before.name === name)?.appliedAt;
+    return { name, digest: `sha256:${table.digest}`, ...(appliedAt === undefined ? {} : { appliedAt }) };
   });
+  return { tables, tablesTotal: governed.length };
+}
+
+/** Ready, unless a selector matches nothing: then there is nothing to enforce yet, and somebody may have mistyped it. */
+export function enforced({ target, tables, ungovernable }: Desired): Readiness {
+  const excepted = ungovernable.length === 0 ? '' : `; not governed, since no policy can be put on foreign tables and materialised views: ${shortList(ungovernable)}`;
+  if (tables.length === 0) return { state: 'reconciling', reason: 'NoTables', message: `the selector matches no table of schema ${target.schema}${excepted}; tables are governed as soon as it does` };
+  return { state: 'ready', reason: 'Enforced', message: `the policies of ${tables.length === 1 ? 'the table' : `${tables.length} tables`} equal the manifest${excepted}` };
+}
+
+function shortList(names: readonly TableName[]): string {
+  const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : '';
+  return `${names.slice(0, maxNames).map(describeTable).join(', ')}${more}`;
 }
 
 export function testsStatus(outcomes: readonly TestOutcome[]): NonNullable<RowPolicyStatus['tests']> {

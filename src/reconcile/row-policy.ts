@@ -3,8 +3,7 @@ import { pauseAnnotation } from '../model/annotations.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, type RowPolicyStatus } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
-import { desiredFrom, type Desired, membershipTables, rolesOf } from '../policy/desired.ts';
-import type { Observation } from '../policy/observed.ts';
+import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Plan } from '../policy/step.ts';
 import { describeTable } from '../policy/table-name.ts';
@@ -13,12 +12,13 @@ import { createDriftWatch } from './drift-watch.ts';
 import type { Readiness } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
 import { leaveFor } from './row-policy-leave.ts';
+import { type Look, lookAt } from './row-policy-look.ts';
 import { pauseOf } from './row-policy-pause.ts';
 import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
-import { contributorsOf, databaseKeyOf, neighboursOf, policiesOf, requireDatabase, requireGrants, sqlTexts, testedTables, widenRefusal } from './row-policy-scope.ts';
+import { contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
 import { Settling } from './settling.ts';
-import { driftedTables, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
+import { driftedTables, enforced, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
 
 const maxRounds = 8;
 
@@ -81,29 +81,27 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
   const { policy, options, signal } = context;
   const { cluster, databases } = options;
   const { policies: database, facts } = requireDatabase(policy, cluster, databases);
-  const desired = desiredFrom(policy.metadata, policy.spec, await neighboursOf(policy, cluster, signal));
-  await requireGrants(policy, desired, { cluster, signal });
-  await checkSqlPredicates(context, database);
   context.settling.look(contributorsOf(databaseKeyOf(policy), cluster));
   const applied = new Map<string, string>();
   let tests: readonly TestOutcome[] | undefined;
   for (let round = 1; round <= maxRounds; round += 1) {
-    const { observation, plan } = await look(context, database, desired);
+    const look = await lookAndPlan(context, database);
+    const { desired, observation, plan } = look;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
     status.plan = planStatus(digest, database.render(plan.steps));
-    status.tables = tablesStatus(policy, observation, applied);
+    Object.assign(status, tablesStatus(policy, look, applied));
     if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan) };
-    const leave = await leaveFor({ policy, plan, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, { cluster, signal }) });
+    const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = leave.portion.steps.length > 0;
-    if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, desired, observation, plan }, 'Fixture');
+    if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
     if (tests !== undefined) status.tests = testsStatus(tests);
     requirePassed(policy, tests ?? []);
     // Whatever was applied, or went stale under our eyes, is looked at again: only a look that finds nothing to do ends here.
     if (changed) {
-      await change({ ...context, applied }, { database, desired, observation, plan: leave.portion }, leave.approvedBy);
+      await change({ ...context, applied }, { database, ...look, plan: leave.portion }, leave.approvedBy);
       continue;
     }
-    if (tests !== undefined) await liveTests(context, { database, desired, observation, plan }, { status, before: tests });
+    if (tests !== undefined) await liveTests(context, { database, ...look }, { status, before: tests });
     return leave.waiting ?? { readiness: enforced(desired) };
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
@@ -113,21 +111,19 @@ interface Enforcing extends RowPolicyContext {
   readonly settling: Settling;
 }
 
-function enforced(desired: Desired): Readiness {
-  return { state: 'ready', reason: 'Enforced', message: `the policies of ${desired.tables.length === 1 ? 'the table' : `${desired.tables.length} tables`} equal the manifest` };
-}
-
-interface Request {
-  readonly database: PolicyDatabase;
-  readonly desired: Desired;
-  readonly observation: Observation;
+interface PlannedLook extends Look {
   readonly plan: Plan;
 }
 
-async function look({ policy, signal }: RowPolicyContext, database: PolicyDatabase, desired: Desired): Promise<{ observation: Observation; plan: Plan }> {
-  const tables = [...desired.tables.map((target) => target.table), ...membershipTables(desired), ...testedTables(policy)];
-  const observation = await database.observe({ owner: desired.owner, tables, roles: rolesOf(desired) }, signal);
-  return { observation, plan: planSteps(database.compile(desired, observation), observation) };
+interface Request extends PlannedLook {
+  readonly database: PolicyDatabase;
+}
+
+async function lookAndPlan(context: RowPolicyContext, database: PolicyDatabase): Promise<PlannedLook> {
+  const { policy, options, signal } = context;
+  const look = await lookAt(policy, { cluster: options.cluster, signal, observe: (request) => database.observe(request, signal) });
+  await checkSqlPredicates(context, database);
+  return { ...look, plan: planSteps(database.compile(look.desired, look.observation), look.observation) };
 }
 
 async function change(context: RowPolicyContext & { readonly applied: Map<string, string> }, { database, observation, plan }: Request, approvedBy: string | undefined): Promise<void> {

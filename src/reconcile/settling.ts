@@ -1,4 +1,5 @@
 // How long the RowPolicies of a table have been left alone: widening waits until all of them were seen and are unchanged (DESIGN §3).
+import type { Target } from '../policy/target.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /** One RowPolicy that has a say on tables. */
@@ -7,8 +8,7 @@ export interface Contributor {
   readonly id: string;
   /** Another one whenever what it declares is. */
   readonly fingerprint: string;
-  /** `schema.table`. */
-  readonly tables: readonly string[];
+  readonly target: Target;
 }
 
 const settleMs = 5_000;
@@ -17,8 +17,8 @@ const settleMs = 5_000;
 export class Settling {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #seen = new Map<string, Contributor>();
-  /** When the contributors of a table last changed. */
-  readonly #changedAtMs = new Map<string, number>();
+  /** What changed lately: whoever's target meant these tables before or means them now. */
+  #changes: readonly { readonly target: Target; readonly atMs: number }[] = [];
 
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock;
@@ -33,23 +33,18 @@ export class Settling {
     for (const [id, contributor] of now) this.#seen.set(id, contributor);
   }
 
-  /** Milliseconds until the tables have been left alone for long enough; 0 when they have. */
-  remainingMs(tables: readonly string[]): number {
-    const last = Math.max(-Infinity, ...tables.map((table) => this.#changedAtMs.get(table) ?? -Infinity));
+  /** Milliseconds until whoever has a say on the tables has left them alone for long enough; 0 when they have. */
+  remainingMs(hasSay: (target: Target) => boolean): number {
+    const last = Math.max(-Infinity, ...this.#changes.filter(({ target }) => hasSay(target)).map(({ atMs }) => atMs));
     return Math.max(0, last + settleMs - this.#clock.monotonicMs());
   }
 
-  #touch({ tables }: Contributor): void {
-    for (const table of tables) this.#changedAtMs.set(table, this.#clock.monotonicMs());
-    this.#forget();
-  }
-
-  /** A table that has settled needs no entry. */
-  #forget(): void {
-    for (const [table, atMs] of this.#changedAtMs) if (this.#clock.monotonicMs() - atMs > settleMs) this.#changedAtMs.delete(table);
+  #touch({ target }: Contributor): void {
+    const atMs = this.#clock.monotonicMs();
+    this.#changes = [...this.#changes.filter((change) => atMs - change.atMs <= settleMs), { target, atMs }];
   }
 }
 
 function same(a: Contributor, b: Contributor | undefined): boolean {
-  return b !== undefined && a.fingerprint === b.fingerprint && a.tables.join('\n') === b.tables.join('\n');
+  return b !== undefined && a.fingerprint === b.fingerprint;
 }

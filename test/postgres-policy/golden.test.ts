@@ -10,7 +10,7 @@ import { type Rules, specOf } from './harness.ts';
 
 const column = (name: string, type: string, extra: Partial<ObservedColumn> = {}): ObservedColumn => ({ name, baseType: { schema: 'pg_catalog', name: type }, declaredType: type, operatorSchema: 'pg_catalog', softInput: true, category: 'U', ...extra });
 const table = (name: string, rowSecurity: boolean): ObservedTable => ({
-  table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', owner: 'o', owned: true, rowSecurity, forced: false, policies: [], applied: [], declared: '', digest: '',
+  table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', parents: [], selectable: true, owner: 'o', owned: true, rowSecurity, forced: false, policies: [], applied: [], declared: '', digest: '',
   columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar'), column('owner', 'name'), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false })],
 });
 const observation = (versionNumber: number): Observation => ({

@@ -5,6 +5,7 @@ import { createPolicyStore } from '../../src/adapters/postgres/policy-store.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
 import { type Desired, desiredFrom, membershipTables, rolesOf } from '../../src/policy/desired.ts';
+import { resolveTables } from '../../src/policy/resolve.ts';
 import { type DeletionPolicy, planDeletion } from '../../src/policy/deletion.ts';
 import type { Observation } from '../../src/policy/observed.ts';
 import { plan } from '../../src/policy/plan.ts';
@@ -55,9 +56,9 @@ export async function startFlow(postgres: Postgres): Promise<Flow> {
   await admin.connect();
 
   const planOf: Flow['planOf'] = async (name, declared, governed = []) => {
-    const desired = desiredFrom({ namespace: 'shop', name }, specOf(declared), { governed, forced: [] });
-    const tables = [...desired.tables.map((target) => target.table), ...membershipTables(desired)];
-    const observation = await store.observe({ owner: desired.owner, tables, roles: rolesOf(desired) }, never);
+    const wanted = desiredFrom({ namespace: 'shop', name }, specOf(declared));
+    const observation = await store.observe({ owner: wanted.owner, target: wanted.target, tables: membershipTables(wanted), roles: rolesOf(wanted) }, never);
+    const desired = resolveTables(wanted, observation, { governed, forced: [] });
     return plan(store.compile(desired, observation), observation);
   };
   const observe: Flow['observe'] = (name, tables) => store.observe({ owner: `shop/${name}`, tables: tables.map((table) => ({ schema: 'public', table })), roles: [] }, never);

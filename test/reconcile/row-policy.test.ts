@@ -336,3 +336,48 @@ describe('deleting', () => {
     expect(cluster.get('RowPolicy', key)).toBeUndefined();
   });
 });
+
+describe('a selector', () => {
+  const target = { schema: 'public', selector: { namePattern: 'order*', hasColumns: ['tenant_id'] } };
+  const made = 'create table orders_new (id int, tenant_id text)';
+  afterEach(() => flow.admin.query('drop table if exists orders_new'));
+
+  it('that matches nothing says so and governs what comes later', async () => {
+    await flow.admin.query('drop table orders');
+    change({ target });
+    await reconcile();
+    expect([...ready(), condition('Reconciling')?.status]).toEqual(['False', 'NoTables', 'True']);
+    await flow.admin.query(made);
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    expect(status()).toMatchObject({ tablesTotal: 1, tables: [{ name: 'public.orders_new' }] });
+  });
+
+  it('needs a grant for each table it matches, and has no say on tables of others without one', async () => {
+    const grants = [{ name: 'one', namespaces: { from: 'Same' as const }, tables: ['orders'], rights: ['Widen' as const] }];
+    cluster.put('DatabaseConnection', connection, { ...connectionSpec, grants });
+    change({ target });
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+    await flow.admin.query(made);
+    await reconcile();
+    expect(ready()).toEqual(['False', 'NotGranted']);
+    expect(condition('Ready')?.message).toContain('public.orders_new');
+  });
+
+  it('of another RowPolicy keeps a shared table forced', async () => {
+    change({ rowSecurity: 'Enabled' });
+    cluster.put('RowPolicy', { namespace: 'shop', name: 'others' }, { ...spec, target });
+    await reconcile();
+    const { rows } = await flow.admin.query(`select relforcerowsecurity as forced from pg_class where relname = 'orders'`);
+    expect(rows).toEqual([{ forced: true }]);
+  });
+
+  it('shows the first 64 tables and how many there are', async () => {
+    await flow.admin.query(`drop table orders; create table orders (id int, tenant_id text) partition by list (id)`);
+    for (let index = 0; index < 70; index += 1) await flow.admin.query(`create table orders_p${index} partition of orders for values in (${index})`);
+    await reconcile();
+    expect([status().tables?.length, status().tablesTotal]).toEqual([64, 71]);
+    expect(condition('Ready')?.message).toContain('71 tables');
+  });
+});

@@ -151,6 +151,9 @@ function requireGovernable(table: ObservedTable, observation: Observation): void
   if (table.relationKind !== 'r' && table.relationKind !== 'p') {
     throw new RowsealError('DatabaseObjectMissing', `${describeTable(table.table)} is no table, so it can't carry policies`, { object, next: 'name a table or a partitioned table' });
   }
+  if (table.table.schema === 'rowseal') {
+    throw new RowsealError('BadReference', `${describeTable(table.table)} is Rowseal's own`, { object, next: 'name a table of another schema' });
+  }
   if (table.owned) return;
   throw new RowsealError('DatabasePrivilege', `${describeTable(table.table)} belongs to ${table.owner}, whose rights our role ${observation.currentRole} does not have`, {
     object,

@@ -1,4 +1,6 @@
 // The one query that reads everything the policy flow needs to know about tables and roles.
+import { likePattern } from '../../policy/target.ts';
+import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { policyDeparsedSql, policyRolesSql, tableDigestSql } from './digest-sql.ts';
 
 export interface Installed {
@@ -7,7 +9,17 @@ export interface Installed {
   readonly digestFunction: boolean;
 }
 
-/** Parameters: $1 schemas and $2 names of tables, pairwise, $3 role names, $4 the owner whose recorded tables are wanted, too. */
+/** The values of observeSql's parameters, in order. */
+export function observeParameters({ owner, target, tables, roles }: ObservationRequest): readonly unknown[] {
+  const { namePattern, hasColumns } = target?.selector ?? {};
+  const selector = [target?.tables ?? null, namePattern === undefined ? null : likePattern(namePattern), hasColumns ?? []];
+  return [tables.map((name) => name.schema), tables.map((name) => name.table), roles, owner, target?.schema ?? null, ...selector];
+}
+
+/**
+ * Parameters: $1 schemas and $2 names of tables, pairwise, $3 role names, $4 the owner whose recorded tables are wanted, too;
+ * of the target $5 the schema, $6 its table names or null for a selector, $7 the LIKE pattern of names, $8 columns.
+ */
 export function observeSql({ records, digestFunction }: Installed): string {
   const recorded = records
     ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed, 'tree', gp.tree)
@@ -22,12 +34,23 @@ export function observeSql({ records, digestFunction }: Installed): string {
     ? `(select json_build_object('rowSecurity', gt.row_security_before, 'forced', gt.forced_before) from rowseal.governed_table gt where gt.table_oid = c.oid)`
     : 'null::json';
   return `
-with wanted as (
-  select c.oid from unnest($1::text[], $2::text[]) as w(schema, name)
+with recursive family as (
+  select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = $5::text and (c.relname = any ($6::text[]) or ($6::text[] is null and c.relkind in ('r', 'p', 'f', 'm')
+     and ($7::text is null or c.relname like $7::text) and ${selectableSql('c', 'n')}
+     and not exists (select from unnest($8::text[]) as w(name) where not exists (
+       select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = w.name and a.attnum > 0 and not a.attisdropped))))
+  union select i.inhrelid from pg_catalog.pg_inherits i join family f on f.oid = i.inhparent join pg_catalog.pg_class c on c.oid = i.inhrelid
+   where c.relpersistence <> 't'
+), asked as (
+  select f.oid from family f
+  union select c.oid from unnest($1::text[], $2::text[]) as w(schema, name)
     join pg_catalog.pg_namespace n on n.nspname = w.schema join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name
   union select p.polrelid from pg_catalog.pg_policy p join pg_catalog.pg_description d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_policy'::regclass
     where starts_with(d.description, 'rowseal owner=' || $4::text || ' ')
   ${records ? 'union select gp.table_oid from rowseal.governed_policy gp where gp.owner = $4::text' : ''}
+), wanted as (
+  select a.oid from asked a union select i.inhparent from pg_catalog.pg_inherits i join wanted w on w.oid = i.inhrelid
 ), relations as (
   select c.*, n.nspname from pg_catalog.pg_class c join wanted w on w.oid = c.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -41,6 +64,9 @@ select json_build_object(
      from pg_catalog.pg_roles r where r.rolname = any ($3::text[])), '[]'::json),
   'tables', coalesce((select json_agg(json_build_object(
      'schema', c.nspname, 'table', c.relname, 'oid', c.oid, 'relationKind', c.relkind,
+     'parents', coalesce((select json_agg(json_build_object('schema', pn.nspname, 'table', pc.relname) order by i.inhseqno) from pg_catalog.pg_inherits i
+        join pg_catalog.pg_class pc on pc.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace where i.inhrelid = c.oid), '[]'::json),
+     'selectable', ${selectableSql('c', 'c')},
      'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
      'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity,
      'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
@@ -53,6 +79,12 @@ select json_build_object(
        ) order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'::json)
    ) order by c.nspname, c.relname) from relations c), '[]'::json)
 ) as observation`;
+}
+
+/** Whether a selector may match the pg_class row: no table of an extension, of the system, of one session, or of ours. */
+function selectableSql(relation: string, namespace: string): string {
+  return `(${relation}.relpersistence <> 't' and ${namespace}.nspname !~ '^(pg_|rowseal$|information_schema$)'
+     and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = ${relation}.oid and d.deptype = 'e'))`;
 }
 
 /** Columns with the base type under any domain, where its own equality lives, and whether its input errors can be caught. */

@@ -5,7 +5,7 @@ import { parseMarker } from '../../policy/marker.ts';
 import type { Observation, ObservedColumn, ObservedElement, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { statementError } from './database-error.ts';
-import { observeSql } from './observe-sql.ts';
+import { observeParameters, observeSql } from './observe-sql.ts';
 import type { RunQuery } from './session.ts';
 
 /** The observation of the tables and roles asked for; what is missing is simply not in it. Works where nothing of ours is installed. */
@@ -17,7 +17,7 @@ export async function observe(query: RunQuery, request: ObservationRequest): Pro
     );
     const [row] = await query<{ observation: ObservationRow }>(
       observeSql({ records: installed?.records === true, digestFunction: installed?.digest_function === true }),
-      [request.tables.map((name) => name.schema), request.tables.map((name) => name.table), request.roles, request.owner],
+      observeParameters(request),
     );
     if (row === undefined) throw new RowsealError('DatabaseStatement', 'the catalog query returned no row');
     return { ...row.observation, tables: row.observation.tables.map(tableOf) };

@@ -1,8 +1,10 @@
 // Empty copies of the governed tables in a scratch schema, filled with a test's fixture and put under the desired policies.
+import { type Desired, membershipTables } from '../../policy/desired.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
+import { tableKey, type TableName } from '../../policy/table-name.ts';
 import type { PolicyTest, TestRequest } from '../../ports/policy-database.ts';
 import { compileDesired, retarget } from './compile.ts';
-import { textOf, UnusableTest } from './expectation.ts';
+import { expectedTable, textOf, UnusableTest } from './expectation.ts';
 import { quoteName, quoteTable } from './quote.ts';
 import { createPolicySql, functionSql } from './render.ts';
 import type { RunQuery } from './run-query.ts';
@@ -22,7 +24,8 @@ export interface ScratchOptions {
 
 /** Inside a transaction that is rolled back: if we die here, the server rolls back, and nothing was ever there. */
 export async function buildScratch(query: RunQuery, { request, test, schema, claimsSetting }: ScratchOptions): Promise<Scratch> {
-  const { desired, observation } = retarget(request.desired, ownFirst(request.observation, request.schema), schema);
+  const part = testedPart(request, test);
+  const { desired, observation } = retarget(part.desired, ownFirst(part.observation, request.schema), schema);
   await query(`create schema ${quoteName(schema)}`);
   for (const table of observation.tables) await query(createTableSql(table));
   await insertFixture(query, observation.tables, test);
@@ -31,6 +34,14 @@ export async function buildScratch(query: RunQuery, { request, test, schema, cla
   await query(`grant usage on schema ${quoteName(schema)} to ${quoteName(test.as.role)}`);
   await query(`grant select, insert, update, delete on all tables in schema ${quoteName(schema)} to ${quoteName(test.as.role)}`);
   return { schema, tables: observation.tables };
+}
+
+/** What the test names and what memberships read: a selector or partitions may bring thousands of tables that no test looks at. */
+function testedPart({ desired, observation, schema }: TestRequest, { expect, fixture }: PolicyTest): { desired: Desired; observation: Observation } {
+  const named = [expectedTable(expect), ...Object.keys(fixture ?? {})].map((table) => ({ schema, table }));
+  const wanted = new Set([...named, ...membershipTables(desired)].map(tableKey));
+  const isWanted = ({ table }: { readonly table: TableName }) => wanted.has(tableKey(table));
+  return { desired: { ...desired, tables: desired.tables.filter(isWanted) }, observation: { ...observation, tables: observation.tables.filter(isWanted) } };
 }
 
 /** One schema holds all copies, so of two tables with one name the target schema's is copied. */
