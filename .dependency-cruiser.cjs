@@ -10,7 +10,7 @@ const only = (name, comment, from, allowed) => ({
 /** Effects come from outside: these folders decide, others act. */
 const effects = '^(node:)?(fs|fs/promises|child_process|net|tls|http|https|dgram|os|worker_threads)$';
 
-const adapters = ['postgres', 's3', 'filesystem', 'kubernetes', 'manifests'];
+const adapters = ['postgres', 's3', 'filesystem', 'kubernetes', 'manifests', 'metrics'];
 const libraryOf = {
   pg: 'postgres',
   'libpg-query': 'postgres',
@@ -18,6 +18,7 @@ const libraryOf = {
   '@smithy': 's3',
   '@kubernetes': 'kubernetes',
   undici: 'kubernetes',
+  'prom-client': 'metrics',
 };
 
 module.exports = {

@@ -4,6 +4,7 @@ import { describeError } from '../model/errors.ts';
 import type { ObjectKey } from '../model/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
 import { createAuditGroups } from '../reconcile/audit-groups.ts';
 import { createAuditLogReconciler } from '../reconcile/audit-log.ts';
 import { createAuditPolicyReconciler } from '../reconcile/audit-policy.ts';
@@ -20,6 +21,7 @@ export interface CoreOptions {
   readonly cluster: Cluster;
   readonly logger: Logger;
   readonly cwd: string;
+  readonly metrics: Metrics;
 }
 
 /** Runs until the signal is aborted; then seals and publishes what was read, and closes every connection. */
@@ -32,7 +34,7 @@ export async function runCore(options: CoreOptions, signal: AbortSignal): Promis
   }
 }
 
-function assemble({ cluster, logger, cwd }: CoreOptions) {
+function assemble({ cluster, logger, cwd, metrics }: CoreOptions) {
   const shared = { cluster, clock: systemClock, randomness: systemRandomness, logger };
   const look = (target: Target): void => controller.enqueue(target);
   const lookAtDependants = (kind: 'DatabaseConnection' | 'AuditLog', key: ObjectKey): void => {
@@ -55,7 +57,7 @@ function assemble({ cluster, logger, cwd }: CoreOptions) {
     },
   });
   const auditLogs = createAuditLogReconciler({ ...shared, keeper: logKeeper, logs, enqueue: (key) => look({ kind: 'AuditLog', key }) });
-  const rowPolicies = createRowPolicyReconciler({ ...shared, databases, enqueue: (key: ObjectKey) => look({ kind: 'RowPolicy', key }) });
+  const rowPolicies = createRowPolicyReconciler({ ...shared, databases, metrics, enqueue: (key: ObjectKey) => look({ kind: 'RowPolicy', key }) });
   const auditPolicies = createAuditPolicyReconciler({ ...shared, databases, logs, groups, keeper: auditKeeper });
   const controller = createController({
     ...shared,

@@ -4,6 +4,7 @@ import type { ObjectKey, Resource, RowPolicyStatus } from '../model/kinds.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { type Readiness, readinessConditions } from './readiness.ts';
 
@@ -12,6 +13,7 @@ export interface RowPolicyOptions {
   readonly databases: ConnectedDatabases;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Has a RowPolicy looked at again soon. */
   readonly enqueue: (key: ObjectKey) => void;
 }

@@ -132,7 +132,9 @@ async function change(context: RowPolicyContext & { readonly applied: Map<string
   if ((await database.apply(plan, signal)) === 'Stale') return;
   const drifted = applied.size === 0 ? driftedTables(policy, observation) : [];
   for (const { table } of plan.tables) applied.set(describeTable(table), options.clock.now().toISOString());
+  options.metrics.applied(policy.metadata, plan.steps.length);
   if (drifted.length > 0) {
+    options.metrics.drifted(policy.metadata, drifted.length);
     options.cluster.notify(policy, { type: 'Warning', reason: 'DriftDetected', action: 'Mend', message: `${drifted.join(', ')} was changed outside and is as declared again` });
   }
   const by = approvedBy === undefined ? '' : `, approved by ${approvedBy}`;

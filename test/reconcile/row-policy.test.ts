@@ -30,6 +30,7 @@ let cluster: MemoryCluster;
 let reconcile: () => Promise<unknown>;
 /** What the tests have let go by without waiting for it. */
 let skippedMs = 0;
+let drifted = 0;
 const settle = () => void (skippedMs += 5_000);
 let listening: AbortController;
 const enqueued: string[] = [];
@@ -51,6 +52,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 beforeEach(async () => {
+  drifted = 0;
   await flow.admin.query(`drop table if exists orders cascade; create table orders (id int primary key, tenant_id text); insert into orders values (1, 'a'), (2, 'b'); grant all on orders to app`);
   cluster = createMemoryCluster();
   listening = new AbortController();
@@ -58,7 +60,7 @@ beforeEach(async () => {
   cluster.put('DatabaseConnection', connection, connectionSpec);
   cluster.put('RowPolicy', key, spec);
   const databases = { get: () => connected, onChange: () => () => undefined };
-  const reconciler = createRowPolicyReconciler({ cluster, databases, clock: { ...clock, monotonicMs: () => clock.monotonicMs() + skippedMs }, logger: quietLogger(), enqueue: (other) => enqueued.push(other.name) });
+  const reconciler = createRowPolicyReconciler({ cluster, databases, clock: { ...clock, monotonicMs: () => clock.monotonicMs() + skippedMs }, logger: quietLogger(), metrics: { drifted: (_policy, tables) => void (drifted += tables), applied: () => undefined }, enqueue: (other) => enqueued.push(other.name) });
   reconcile = () => reconciler.reconcile(key, never);
 });
 
@@ -91,6 +93,7 @@ describe('a RowPolicy', () => {
     await reconcile();
     expect(await visible()).toEqual([1]);
     expect(cluster.notices.filter((notice) => notice.reason === 'DriftDetected')).toHaveLength(1);
+    expect(drifted).toBe(1);
     await flow.admin.query('drop policy rowseal_shop_orders_tenant on orders');
     await expect.poll(() => enqueued.length, { timeout: 5_000 }).toBeGreaterThan(0);
   });
