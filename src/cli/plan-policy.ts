@@ -28,6 +28,8 @@ export interface PlannedPolicy {
   /** What an approval names; the same as in `status.plan`. */
   readonly digest: string;
   readonly steps: readonly RenderedStep[];
+  /** Policies that are in force as declared and become the RowPolicy's own without a statement. */
+  readonly adoptions: number;
   /** The plan widens, and no grant allows that. */
   readonly notGranted?: RowsealError;
 }
@@ -44,6 +46,7 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster
     database: `${target.database} at ${target.host}:${target.port}`,
     digest: approvalDigest(plan, policy.spec, observation, facts),
     steps: renderSteps(plan.steps),
+    adoptions: plan.adoptions.length,
     ...(notGranted === undefined ? {} : { notGranted }),
   };
 }

@@ -42,7 +42,7 @@ interface Failure {
   readonly refused: boolean;
 }
 
-const refusals: readonly string[] = ['BadPredicate', 'BadReference', 'NotGranted', 'DatabaseObjectMissing', 'DatabasePrivilege'];
+const refusals: readonly string[] = ['BadPredicate', 'BadReference', 'DatabaseConflict', 'NotGranted', 'DatabaseObjectMissing', 'DatabasePrivilege'];
 
 /** One policy that cannot be planned does not hide the others. */
 async function planAll(cluster: Cluster, signal: AbortSignal): Promise<{ planned: readonly PlannedPolicy[]; failures: readonly Failure[] }> {
@@ -78,17 +78,21 @@ function print(planned: readonly PlannedPolicy[], format: Format, io: Io): void 
 }
 
 /** A script to read; the operator also marks its policies and records them, so that it can tell them from others. */
-function asSql({ rowPolicy, database, steps }: PlannedPolicy): string {
-  const head = comment(`${rowPolicy} on ${database}${steps.length === 0 ? ': nothing to do' : ''}`);
+function asSql({ rowPolicy, database, steps, adoptions }: PlannedPolicy): string {
+  const head = comment(`${rowPolicy} on ${database}${steps.length === 0 ? `: nothing to do${adopted(adoptions)}` : ''}`);
   return [head, ...steps.map(({ sql, why, widening }) => `${comment(`${widening ? 'WIDENING: ' : ''}${why}`)}\n${sql};`), ''].join('\n');
 }
 
-function asText({ rowPolicy, database, digest, steps }: PlannedPolicy, color: boolean): string {
+function asText({ rowPolicy, database, digest, steps, adoptions }: PlannedPolicy, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const widening = steps.filter((step) => step.widening).length;
   const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest}`;
   const lines = steps.map(({ sql, why, widening: widens }) => `  ${widens ? paint(33, 'widening') : paint(32, 'safe    ')}  ${printable(why)}\n            ${printable(sql).replaceAll('\n', '\n            ')}`);
-  return [`${paint(1, rowPolicy)} on ${database}: ${summary}`, ...lines, ''].join('\n');
+  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...lines, ''].join('\n');
+}
+
+function adopted(count: number): string {
+  return count === 0 ? '' : `; ${count} existing ${count === 1 ? 'policy is' : 'policies are'} as declared and only recorded`;
 }
 
 function comment(text: string): string {

@@ -21,6 +21,8 @@ export interface CompiledPolicy {
   readonly roles: readonly string[];
   readonly using?: string;
   readonly check?: string;
+  /** The sides that the manifest gives as text: equal to what the database deparses, they are in force as they are. */
+  readonly declared?: { readonly using?: string; readonly check?: string };
   readonly functions: readonly CompiledFunction[];
   /** SHA-256, hex, of the expressions and helper functions. */
   readonly definition: string;

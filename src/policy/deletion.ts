@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { CompiledPolicy } from './compiled.ts';
 import { everyRole } from './desired.ts';
-import { type Observation, type ObservedTable, observedOwner } from './observed.ts';
+import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
 import { dropSteps } from './plan.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
 import { closedPolicyName } from './policy-name.ts';
@@ -13,7 +13,13 @@ export type DeletionPolicy = 'Retain' | 'FailClosed' | 'Restore';
 /** Steps that deleting the owner needs; none when they are done already. */
 export function planDeletion(owner: string, policy: DeletionPolicy, observation: Observation): Plan {
   const steps = observation.tables.flatMap((table) => deletionSteps(owner, policy, table));
-  return sealPlan({ owner, steps: inFailClosedOrder(steps), observation, leaving: policy === 'Restore' });
+  const releases = policy !== 'Restore' ? [] : observation.tables.flatMap((table) => table.policies.filter((each) => isAdopted(each, owner)).map(({ name }) => ({ table: table.table, name })));
+  return sealPlan({ owner, steps: inFailClosedOrder(steps), releases, observation, leaving: policy === 'Restore' });
+}
+
+/** What was there before and is still as it was found stays when that is brought back. */
+function isAdopted({ record, deparsed }: ObservedPolicy, owner: string): boolean {
+  return record?.adopted === true && record.owner === owner && record.deparsed === deparsed;
 }
 
 function deletionSteps(owner: string, policy: DeletionPolicy, table: ObservedTable): readonly PhasedStep[] {
@@ -51,7 +57,8 @@ function closingSteps(owner: string, table: ObservedTable): readonly PhasedStep[
 /** Flags go back only when nobody else governs the table: they are the strictest of all. */
 function restoringSteps(owner: string, table: ObservedTable): readonly PhasedStep[] {
   const ours = table.policies.filter((policy) => observedOwner(policy) === owner);
-  const steps = [...dropSteps(table, ours, `${owner} is being deleted with Restore`)];
+  const made = ours.filter((policy) => !isAdopted(policy, owner));
+  const steps = [...dropSteps(table, made, `${owner} is being deleted with Restore`)];
   const othersGovern = table.policies.some((policy) => ![undefined, owner].includes(observedOwner(policy)));
   const left = ours.length > 0 || table.applied.some((policy) => policy.owner === owner);
   if (!left || othersGovern || table.before === undefined) return steps;

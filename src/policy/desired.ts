@@ -24,6 +24,8 @@ export interface DesiredPolicy {
   readonly roles: readonly string[];
   readonly using?: Predicate;
   readonly check?: Predicate;
+  /** Expressions of the same meaning, kept exactly as the database wrote them; an engine must see for itself that they mean the same. */
+  readonly verbatim?: { readonly using?: string; readonly check?: string };
 }
 
 interface DesiredTable extends TargetedTable {
@@ -62,6 +64,7 @@ export function ownerOf(key: ObjectKey): string {
 /** The desired state of a RowPolicy, for the tables it names. Throws BadPredicate naming the rule. */
 export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Neighbours = noNeighbours): Desired {
   const policies = spec.rules.flatMap((rule) => policiesOf(key, rule, spec.target.schema));
+  requireDistinctNames(key, policies);
   const declared = { owner: ownerOf(key), target: spec.target, rowSecurity: spec.rowSecurity ?? 'Forced', policies, tables: [], ungovernable: [], governed: [] };
   return withTables(declared, namedTables(spec.target).map((table) => ({ table, root: table })), neighbours);
 }
@@ -114,17 +117,25 @@ function policiesOf(key: ObjectKey, rule: Rule, schema: string): readonly Desire
   };
   const sides = { using: parse('using'), check: parse('check') };
   return rule.commands.map((command) => ({
-    name: policyName(key, rule.name, rule.commands.length > 1 ? command : undefined),
+    name: rule.policyName ?? policyName(key, rule.name, rule.commands.length > 1 ? command : undefined),
     rule: rule.name,
     as: rule.as ?? 'Permissive',
     command,
     roles: rule.roles.includes(everyRole) ? [everyRole] : [...new Set(rule.roles)].sort(),
     ...sidesFor(command, sides),
+    ...(rule.verbatim === undefined ? {} : { verbatim: sidesFor(command, { using: rule.verbatim.using, check: rule.verbatim.check }) }),
   }));
 }
 
+function requireDistinctNames(key: ObjectKey, policies: readonly DesiredPolicy[]): void {
+  const twice = policies.find((policy, index) => policies.findIndex((other) => other.name === policy.name) < index);
+  if (twice === undefined) return;
+  const object = describeObject('RowPolicy', key);
+  throw new RowsealError('BadPredicate', `rule ${twice.rule} names its policy ${JSON.stringify(twice.name)}, as another rule does`, { object, next: 'give each rule a policyName of its own' });
+}
+
 /** PostgreSQL itself reuses USING where an UPDATE or ALL policy has no check; only INSERT needs it spelled out. */
-function sidesFor(command: Command, { using, check }: { using: Predicate | undefined; check: Predicate | undefined }) {
+function sidesFor<Side>(command: Command, { using, check }: { using: Side | undefined; check: Side | undefined }): { readonly using?: Side; readonly check?: Side } {
   const written = command === 'Insert' ? (check ?? using) : command === 'All' || command === 'Update' ? check : undefined;
   const read = command === 'Insert' ? undefined : using;
   return { ...(read === undefined ? {} : { using: read }), ...(written === undefined ? {} : { check: written }) };

@@ -35,6 +35,8 @@ export interface PolicyRecord {
   readonly deparsed: string;
   /** As JSON; what it was compiled from, where the version that recorded it said so. */
   readonly tree?: unknown;
+  /** True where we found the policy as it was declared and only recorded it: its comment is somebody else's. */
+  readonly adopted?: boolean;
 }
 
 /** One policy as we applied it: `state` is its `policyState`. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { CompiledTable } from './compiled.ts';
 import type { Observation } from './observed.ts';
-import type { Operation, Plan, Step } from './step.ts';
+import type { Adoption, Operation, Plan, Release, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
 
 export const phases = {
@@ -34,15 +34,17 @@ export function inFailClosedOrder(steps: readonly PhasedStep[]): readonly Step[]
 interface Sealing {
   readonly owner: string;
   readonly steps: readonly Step[];
+  readonly adoptions?: readonly Adoption[];
+  readonly releases?: readonly Release[];
   readonly observation: Observation;
   readonly leaving: boolean;
   /** What is declared of each table; none when the owner leaves. */
   readonly declared?: readonly Pick<CompiledTable, 'table' | 'rowSecurity'>[];
 }
 
-/** A plan with the tables its steps touch, and its digest. */
-export function sealPlan({ owner, steps, observation, leaving, declared = [] }: Sealing): Plan {
-  const touched = steps.map((step) => tableOf(step.operation)).filter((name) => name !== undefined);
+/** A plan with the tables it touches, and its digest. */
+export function sealPlan({ owner, steps, adoptions = [], releases = [], observation, leaving, declared = [] }: Sealing): Plan {
+  const touched = [...steps.map((step) => tableOf(step.operation)), ...adoptions.map(({ table }) => table), ...releases.map(({ table }) => table)].filter((name) => name !== undefined);
   const tables = observation.tables
     .filter((observed) => touched.some((name) => sameTable(name, observed.table)))
     .map((observed) => ({
@@ -53,12 +55,12 @@ export function sealPlan({ owner, steps, observation, leaving, declared = [] }: 
       observed: observed.digest,
     }))
     .sort((a, b) => (describeTable(a.table) < describeTable(b.table) ? -1 : 1));
-  return withDigest({ owner, steps, tables, leaving });
+  return withDigest({ owner, steps, adoptions, releases, tables, leaving });
 }
 
 export function withDigest(plan: Omit<Plan, 'digest'>): Plan {
-  const { owner, steps, tables, leaving } = plan;
-  return { ...plan, digest: createHash('sha256').update(JSON.stringify({ owner, steps, tables, leaving })).digest('hex') };
+  const { owner, steps, adoptions, releases, tables, leaving } = plan;
+  return { ...plan, digest: createHash('sha256').update(JSON.stringify({ owner, steps, adoptions, releases, tables, leaving })).digest('hex') };
 }
 
 export function tableOf(operation: Operation) {

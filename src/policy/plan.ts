@@ -1,9 +1,10 @@
 // The plan: ordered steps from what is observed to what is desired, so that no prefix of them opens anything.
+import { adoptable, requireNobodyElses, sameRoles, sameShape } from './adoption.ts';
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
 import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
 import { flagsWereApplied, wasApplied } from './mending.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
-import type { Plan, Step } from './step.ts';
+import type { Adoption, Plan, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
 import { alterWidens, expressionsInForce } from './widening.ts';
 
@@ -13,7 +14,15 @@ export function plan(desired: CompiledState, observation: Observation): Plan {
     const table = desired.tables.find((candidate) => sameTable(candidate.table, observed.table));
     return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable(desired.owner, table, observed);
   });
-  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), observation, leaving: false, declared: desired.tables });
+  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), adoptions: adoptionsOf(desired, observation), observation, leaving: false, declared: desired.tables });
+}
+
+function adoptionsOf({ owner, tables }: CompiledState, observation: Observation): readonly Adoption[] {
+  return tables.flatMap(({ table, policies }) => {
+    const observed = observation.tables.find((candidate) => sameTable(candidate.table, table))?.policies ?? [];
+    const found = policies.filter((policy) => observed.some((other) => other.name === policy.name && !inForce(policy, other, owner) && adoptable(policy, other, owner)));
+    return found.map((policy) => ({ table, policy }));
+  });
 }
 
 /** A step per policy that is dropped; adding rows is the widening of a dropped restrictive one. */
@@ -79,10 +88,11 @@ interface PolicyChange {
 }
 
 function policySteps({ owner, policy, table }: PolicyChange): readonly PhasedStep[] {
-  // A name made from this owner and rule can only be ours, even where somebody took its comment and record away.
+  // A name made from this owner and rule can only be ours, even where somebody took its comment and record away; a policyName may be anybody's.
   const observed = table.policies.find((candidate) => candidate.name === policy.name);
   if (observed === undefined) return [...functionSteps(policy), createStep(policy, table, `rule ${policy.rule} of ${owner} is not there yet`)];
-  if (inForce(policy, observed, owner)) return [];
+  requireNobodyElses({ owner, table: table.table, policy }, observed);
+  if (inForce(policy, observed, owner) || adoptable(policy, observed, owner)) return [];
   const why = changeReason(policy, observed, owner);
   if (!alterable(policy, observed)) return replaceSteps({ owner, policy, table }, observed, why);
   const widening = table.rowSecurity && alterWidens(policy, observed, owner);
@@ -114,8 +124,7 @@ function functionSteps(policy: CompiledPolicy): readonly PhasedStep[] {
 }
 
 function inForce(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
-  const shape = policy.as === observed.as && policy.command === observed.command;
-  return shape && sameRoles(policy, observed) && expressionsInForce(policy, observed, owner);
+  return sameShape(policy, observed) && expressionsInForce(policy, observed, owner);
 }
 
 /** ALTER POLICY changes neither kind nor command, and can't take an expression away. */
@@ -128,13 +137,9 @@ function alterable(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
   );
 }
 
-function sameRoles(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
-  return policy.roles.length === observed.roles.length && policy.roles.every((role) => observed.roles.includes(role));
-}
-
 function changeReason(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): string {
   const known = observed.record ?? observed.marker;
-  if (known === undefined) return `it bears the name of rule ${policy.rule} of ${owner}, but not our mark`;
+  if (known === undefined) return `it bears the name of rule ${policy.rule} of ${owner}, but is not as declared there`;
   if (known.definition !== policy.definition) return `rule ${policy.rule} of ${owner} was changed`;
   if (known.deparsed !== observed.deparsed) return 'its expression was changed in the database';
   if (!sameRoles(policy, observed)) return `its roles are not those of rule ${policy.rule} of ${owner}`;

@@ -11,11 +11,11 @@ import { describeTable, sameTable } from './table-name.ts';
 export function portionOf(plan: Plan, admitted: (step: Step) => boolean): Plan {
   const refused = plan.steps.filter((step) => !admitted(step));
   if (refused.length === 0) return plan;
-  if (plan.leaving) return withDigest({ ...plan, steps: [], tables: [] });
+  if (plan.leaving) return withDigest({ ...plan, steps: [], adoptions: [], releases: [], tables: [] });
   const held = new Set(refused.map(({ operation }) => policyKey(operation)).filter((key) => key !== undefined));
   const kept = plan.steps.filter((step) => admitted(step) && !held.has(policyKey(step.operation) ?? ''));
   const steps = kept.filter((step) => step.operation.kind !== 'CreateFunction' || isCalled(step.operation.function.name, kept));
-  const touched = steps.map(({ operation }) => tableOf(operation)).filter((name) => name !== undefined);
+  const touched = [...steps.map(({ operation }) => tableOf(operation)), ...plan.adoptions.map(({ table }) => table)].filter((name) => name !== undefined);
   const tables = plan.tables
     .filter(({ table }) => touched.some((name) => sameTable(name, table)))
     .map((planned) => (refused.some(({ operation }) => isFlag(operation) && sameTable(operation.table, planned.table)) ? { ...planned, declared: '' as const } : planned));

@@ -23,6 +23,18 @@ export interface Step {
   readonly mends?: boolean;
 }
 
+/** A policy that is in the database exactly as declared: nothing is changed, it is only recorded as its owner's. */
+export interface Adoption {
+  readonly table: TableName;
+  readonly policy: CompiledPolicy;
+}
+
+/** A policy that stays as it is and is recorded for nobody afterwards. */
+export interface Release {
+  readonly table: TableName;
+  readonly name: string;
+}
+
 export interface PlannedTable {
   readonly table: TableName;
   readonly oid: number;
@@ -38,10 +50,17 @@ export interface Plan {
   readonly owner: string;
   /** In the order in which they must be done, in one transaction. */
   readonly steps: readonly Step[];
-  /** The tables that the steps touch. */
+  readonly adoptions: readonly Adoption[];
+  readonly releases: readonly Release[];
+  /** The tables that all of these touch. */
   readonly tables: readonly PlannedTable[];
   /** True when nothing of the owner is left to be governed afterwards: the records go, too. */
   readonly leaving: boolean;
-  /** SHA-256, hex, of owner, steps and tables. */
+  /** SHA-256, hex, of everything above. */
   readonly digest: string;
+}
+
+/** Whether applying the plan would write anything at all. */
+export function hasWork({ steps, adoptions, releases }: Pick<Plan, 'steps' | 'adoptions' | 'releases'>): boolean {
+  return steps.length > 0 || adoptions.length > 0 || releases.length > 0;
 }

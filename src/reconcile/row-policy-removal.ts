@@ -6,6 +6,7 @@ import { approvalDigest } from '../policy/approval.ts';
 import { planDeletion } from '../policy/deletion.ts';
 import { desiredFrom, noNeighbours, ownerOf, rootsOf } from '../policy/desired.ts';
 import { resolveTables } from '../policy/resolve.ts';
+import { hasWork } from '../policy/step.ts';
 import type { ReconcileOutcome } from './reconciler.ts';
 import type { Readiness } from './readiness.ts';
 import { leaveFor } from './row-policy-leave.ts';
@@ -45,10 +46,10 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
   for (let round = 1; round <= maxRounds; round += 1) {
     const observation = await database.observe({ owner: ownerOf(policy.metadata), target: policy.spec.target, tables: [], roles: [] }, signal);
     const plan = planDeletion(ownerOf(policy.metadata), deletion, observation);
-    if (plan.steps.length === 0) return undefined;
+    if (!hasWork(plan)) return undefined;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
     const leave = await leaveFor({ policy, plan, observation, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });
-    if (leave.portion.steps.length === 0 && leave.waiting !== undefined) {
+    if (!hasWork(leave.portion) && leave.waiting !== undefined) {
       const { reason, message } = leave.waiting.readiness;
       await reportFailure(context, stillThere(deletion, reason, message), { plan: planStatus(digest, database.render(plan.steps)) });
       return leave.waiting;

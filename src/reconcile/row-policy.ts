@@ -5,7 +5,7 @@ import { describeObject, type ObjectKey, type Resource, type RowPolicyStatus } f
 import { approvalDigest } from '../policy/approval.ts';
 import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
-import type { Plan } from '../policy/step.ts';
+import { hasWork, type Plan } from '../policy/step.ts';
 import { describeTable } from '../policy/table-name.ts';
 import type { PolicyDatabase, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
@@ -92,7 +92,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     Object.assign(status, tablesStatus(policy, look, applied));
     if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan) };
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
-    const changed = leave.portion.steps.length > 0;
+    const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
     if (tests !== undefined) status.tests = testsStatus(tests);
     requirePassed(policy, tests ?? []);
@@ -138,8 +138,13 @@ async function change(context: RowPolicyContext & { readonly applied: Map<string
     options.cluster.notify(policy, { type: 'Warning', reason: 'DriftDetected', action: 'Mend', message: `${drifted.join(', ')} was changed outside and is as declared again` });
   }
   const by = approvedBy === undefined ? '' : `, approved by ${approvedBy}`;
-  options.cluster.notify(policy, { type: 'Normal', reason: 'Applied', action: 'Apply', message: `${plan.steps.length} statements were applied${by}` });
-  options.logger.info({ rowPolicy: plan.owner, steps: plan.steps.length, digest: plan.digest, approvedBy, drifted }, 'policies applied');
+  options.cluster.notify(policy, { type: 'Normal', reason: 'Applied', action: 'Apply', message: `${appliedSentence(plan)}${by}` });
+  options.logger.info({ rowPolicy: plan.owner, steps: plan.steps.length, adoptions: plan.adoptions.length, digest: plan.digest, approvedBy, drifted }, 'policies applied');
+}
+
+function appliedSentence({ steps, adoptions }: Plan): string {
+  const adopted = `${adoptions.length} policies were adopted as they are`;
+  return steps.length === 0 ? adopted : `${steps.length} statements were applied${adoptions.length === 0 ? '' : `, and ${adopted}`}`;
 }
 
 async function checkSqlPredicates({ policy, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {

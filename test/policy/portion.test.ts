@@ -15,7 +15,7 @@ const step = (operation: Operation, widening: boolean, mends = false): Step => (
 const drop = (name: string, widening = false) => step({ kind: 'DropPolicy', table, name }, widening);
 const create = (policy: CompiledPolicy, widening = true, mends = false) => step({ kind: 'CreatePolicy', table, policy }, widening, mends);
 const planOf = (...steps: Step[]): Plan =>
-  withDigest({ owner: 'shop/orders', steps, leaving: false, tables: [{ table, oid: 1, before: { rowSecurity: true, forced: true }, declared: 'Enabled', observed: 'o' }] });
+  withDigest({ owner: 'shop/orders', steps, adoptions: [], releases: [], leaving: false, tables: [{ table, oid: 1, before: { rowSecurity: true, forced: true }, declared: 'Enabled', observed: 'o' }] });
 
 describe('the part of a plan that needs no leave', () => {
   it('holds what narrows and what repairs, and leaves what widens', () => {

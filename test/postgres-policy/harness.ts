@@ -9,7 +9,7 @@ import { resolveTables } from '../../src/policy/resolve.ts';
 import { type DeletionPolicy, planDeletion } from '../../src/policy/deletion.ts';
 import type { Observation } from '../../src/policy/observed.ts';
 import { plan } from '../../src/policy/plan.ts';
-import type { Plan } from '../../src/policy/step.ts';
+import { hasWork, type Plan } from '../../src/policy/step.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { PolicyStore } from '../../src/ports/policy-database.ts';
 import type { Postgres } from '../parts/postgres.ts';
@@ -70,12 +70,12 @@ export async function startFlow(postgres: Postgres): Promise<Flow> {
     observe,
     converge: async (name, declared, governed) => {
       const first = await planOf(name, declared, governed);
-      if (first.steps.length > 0) await store.apply(first, never);
+      if (hasWork(first)) await store.apply(first, never);
       return first;
     },
     remove: async (name, policy) => {
       const deletion = planDeletion(`shop/${name}`, policy, await observe(name, []));
-      if (deletion.steps.length > 0) await store.apply(deletion, never);
+      if (hasWork(deletion)) await store.apply(deletion, never);
       return deletion;
     },
     see: async (role, claims, sql) => {

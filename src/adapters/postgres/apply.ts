@@ -43,7 +43,7 @@ class StaleObservation extends Error {}
 
 async function applyOnce(query: RunQuery, plan: Plan, lockTimeoutMs: number): Promise<ApplyOutcome> {
   await query(`select set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`]);
-  await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in access exclusive mode`);
+  await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
   await requireUnchanged(query, plan);
   for (const step of plan.steps) await runStep(query, step, plan.owner);
   await recordPolicies(query, plan);
@@ -52,6 +52,11 @@ async function applyOnce(query: RunQuery, plan: Plan, lockTimeoutMs: number): Pr
   // If we die before the commit, nothing happened and the restart plans the same again; if the answer to the commit is
   // lost, the restart observes the new state and plans nothing.
   return 'Applied';
+}
+
+/** Where only records are written, readers need not wait: the weakest lock keeps policies and flags as they are. */
+function lockMode(plan: Plan): string {
+  return plan.steps.length === 0 ? 'access share' : 'access exclusive';
 }
 
 /** Under the lock nobody can change policies, flags or owner any more, so equal digests mean that the plan still fits. */

@@ -11,6 +11,7 @@ import { type ClaimSource, sessionOf } from './claim-sql.ts';
 import { directMembership, helperMembership } from './membership-sql.ts';
 import type { PredicateScope } from './predicate-scope.ts';
 import { predicateSql } from './predicate-sql.ts';
+import { type Verbatim, verbatimOf } from './verbatim.ts';
 
 export interface CompileOptions {
   readonly claimsSetting: string;
@@ -38,7 +39,8 @@ export function compileDesired(desired: Desired, observation: Observation, optio
 export function retarget(desired: Desired, observation: Observation, schema: string): { desired: Desired; observation: Observation } {
   const move = (name: TableName): TableName => ({ schema, table: name.table });
   const predicate = (before: Predicate): Predicate => mapMemberships(before, (member) => ({ ...member, table: move(member.table) }));
-  const policy = ({ using, check, ...rest }: DesiredPolicy): DesiredPolicy => ({
+  // What was kept to the letter names the real tables; on copies its terms are compiled instead.
+  const policy = ({ using, check, verbatim: _kept, ...rest }: DesiredPolicy): DesiredPolicy => ({
     ...rest,
     ...(using === undefined ? {} : { using: predicate(using) }),
     ...(check === undefined ? {} : { check: predicate(check) }),
@@ -65,8 +67,10 @@ function compilePolicy(policy: DesiredPolicy, table: ObservedTable, context: Con
   const { name, rule, as, command, roles } = policy;
   const functions = new Map<string, CompiledFunction>();
   const scope = scopeOf(policy, table, { context, functions });
-  const using = inRule(rule, () => (policy.using === undefined ? undefined : predicateSql(policy.using, scope)));
-  const check = inRule(rule, () => (policy.check === undefined ? undefined : predicateSql(policy.check, scope)));
+  const kept = verbatimOf(policy, scope);
+  const using = inRule(rule, () => (policy.using === undefined ? undefined : (kept.using ?? predicateSql(policy.using, scope))));
+  const check = inRule(rule, () => (policy.check === undefined ? undefined : (kept.check ?? predicateSql(policy.check, scope))));
+  const declared = { ...textOf('using', policy, kept), ...textOf('check', policy, kept) };
   const helpers = [...functions.values()];
   const definition = createHash('sha256').update(JSON.stringify([using ?? null, check ?? null, helpers.map((helper) => helper.definition)]));
   return {
@@ -77,10 +81,18 @@ function compilePolicy(policy: DesiredPolicy, table: ObservedTable, context: Con
     roles,
     ...(using === undefined ? {} : { using }),
     ...(check === undefined ? {} : { check }),
+    ...(Object.keys(declared).length === 0 ? {} : { declared }),
     functions: helpers,
     definition: definition.digest('hex'),
     tree: { version: treeVersion, claims: claimsName(context.claims), ...recordedSides(policy, context) },
   };
+}
+
+/** The side as its manifest writes it, where it writes text and not terms. */
+function textOf(side: 'using' | 'check', policy: DesiredPolicy, kept: Verbatim): Verbatim {
+  const predicate = policy[side];
+  const text = kept[side] ?? (predicate?.kind === 'sql' ? predicate.text.trim() : undefined);
+  return text === undefined ? {} : { [side]: text };
 }
 
 function scopeOf(policy: DesiredPolicy, table: ObservedTable, { context, functions }: { context: Context; functions: Map<string, CompiledFunction> }): PredicateScope {

@@ -22,8 +22,8 @@ export function observeParameters({ owner, target, tables, roles }: ObservationR
  */
 export function observeSql({ records, digestFunction }: Installed): string {
   const recorded = records
-    ? `(select json_build_object('owner', gp.owner, 'rule', gp.rule, 'definition', gp.definition, 'deparsed', gp.deparsed, 'tree', gp.tree)
-          from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
+    ? // As a whole row, so that records of an older installation, which lacks columns, can be read, too.
+      `(select to_json(gp) from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
     : 'null::json';
   const applied = records
     ? `coalesce((select json_agg(json_build_object('name', gp.policy_name, 'owner', gp.owner, 'state', gp.state) order by gp.policy_name)

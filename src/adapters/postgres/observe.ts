@@ -89,6 +89,10 @@ function policyOf(row: PolicyRow): ObservedPolicy {
     ...(row.check === null ? {} : { check: row.check }),
     deparsed: row.deparsed,
     ...(marker === undefined ? {} : { marker }),
-    ...(row.record === null ? {} : { record: row.record }),
+    ...(row.record === null ? {} : { record: recordOf(row.record) }),
   };
+}
+
+function recordOf({ owner, rule, definition, deparsed, tree, adopted }: PolicyRecord): PolicyRecord {
+  return { owner, rule, definition, deparsed, tree, adopted: adopted === true };
 }

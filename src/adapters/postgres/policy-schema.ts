@@ -22,6 +22,8 @@ const statements = [
   // What was in force by our own hand, to tell a repair from a change: the policy's whole state, and the declared row security.
   `alter table rowseal.governed_policy add column if not exists state text not null default ''`,
   `alter table rowseal.governed_table add column if not exists declared text not null default ''`,
+  // Found as declared, and only recorded: its comment is not ours to demand.
+  `alter table rowseal.governed_policy add column if not exists adopted boolean not null default false`,
   // How often each owner applied something: an approval of a plan is for one time only.
   `create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null)`,
   `revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public`,

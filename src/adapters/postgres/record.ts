@@ -13,7 +13,10 @@ export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void>
   for (const table of plan.tables) {
     const made = plan.steps.flatMap(({ operation }) => ('policy' in operation && sameTable(operation.table, table.table) ? [operation.policy] : []));
     const deparsed = await deparsedDigests(query, table);
+    const adopted = plan.adoptions.filter((adoption) => sameTable(adoption.table, table.table)).map(({ policy }) => policy);
     for (const policy of made) await markPolicy({ query, plan, table, policy, deparsed: deparsed.get(policy.name) ?? '' });
+    for (const policy of adopted) await recordPolicy({ query, plan, table, policy, deparsed: deparsed.get(policy.name) ?? '' }, true);
+    await releasePolicies(query, plan, table);
     await tidyRecords(query, plan, table);
   }
   await query(
@@ -38,16 +41,27 @@ interface Marking {
   readonly deparsed: string;
 }
 
-async function markPolicy({ query, plan, table, policy, deparsed }: Marking): Promise<void> {
+async function markPolicy(marking: Marking): Promise<void> {
+  const { query, plan, table, policy, deparsed } = marking;
   const marker = { owner: plan.owner, rule: policy.rule, definition: policy.definition, deparsed };
   await query(`comment on policy ${quoteName(policy.name)} on ${quoteTable(table.table)} is ${quoteLiteral(formatMarker(marker))}`);
+  await recordPolicy(marking, false);
+}
+
+/** An adopted policy gets the record alone: its comment was there before us. */
+async function recordPolicy({ query, plan, table, policy, deparsed }: Marking, adopted: boolean): Promise<void> {
   await query(
-    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state, tree) values ($1::oid, $2, $3, $4, $5, $6, $7, $8::jsonb)
+    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state, tree, adopted) values ($1::oid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
      on conflict (table_oid, policy_name) do update set
        owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed, state = excluded.state,
-       tree = excluded.tree`,
-    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy), policy.tree === undefined ? null : JSON.stringify(policy.tree)],
+       tree = excluded.tree, adopted = excluded.adopted`,
+    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy), policy.tree === undefined ? null : JSON.stringify(policy.tree), adopted],
   );
+}
+
+async function releasePolicies(query: RunQuery, plan: Plan, table: PlannedTable): Promise<void> {
+  const names = plan.releases.filter((release) => sameTable(release.table, table.table)).map(({ name }) => name);
+  if (names.length > 0) await query('delete from rowseal.governed_policy where table_oid = $1::oid and owner = $2 and policy_name = any ($3::text[])', [table.oid, plan.owner, names]);
 }
 
 /** Records of policies that are gone go; the flags of before are kept until Restore has brought them back. */

@@ -15,6 +15,8 @@ alter table rowseal.governed_policy add column if not exists state text not null
 
 alter table rowseal.governed_table add column if not exists declared text not null default '';
 
+alter table rowseal.governed_policy add column if not exists adopted boolean not null default false;
+
 create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null);
 
 revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public;
