@@ -39,7 +39,7 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster
   const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
   const { desired, observation, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
-  const plan = planSteps(compileDesired(desired, observation, { claimsSetting: target.claimsSetting, helperSchema }), observation);
+  const plan = planSteps(compileDesired(desired, observation, { claims: target.claims, helperSchema }), observation);
   const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
   return {
     rowPolicy: describeObject('RowPolicy', policy.metadata),

@@ -1,4 +1,5 @@
 // A connected database: facts about it, its policies, its audit stream. One file an engine implements each half.
+import type { ClaimsConfiguration } from '../model/claims.ts';
 import type { DatabaseConnectionSpec } from '../model/kinds.ts';
 import type { AuditDatabase } from './audit-database.ts';
 import type { Secret } from './cluster.ts';
@@ -35,8 +36,7 @@ export interface ConnectionTarget {
   readonly user: string;
   readonly password?: string;
   readonly tls: { readonly mode: 'verify-full' | 'verify-ca' | 'require' | 'disable'; readonly ca?: string };
-  /** The setting that holds the claims JSON. */
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
   readonly connectTimeoutMs?: number;
   /** `rowseal` when left out. */
   readonly applicationName?: string;

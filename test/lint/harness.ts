@@ -23,7 +23,7 @@ export async function withCase<T>(postgres: Postgres, sql: string, look: (found:
   try {
     await asAdmin(postgres, 'postgres', (admin) => admin.query(`create role owner login; create role app login; grant create on database ${name} to owner`));
     await asAdmin(postgres, name, (admin) => admin.query(`grant create on schema public to owner; set role owner; ${sql}`));
-    const target: ConnectionTarget = { host: '127.0.0.1', port: postgres.port, database: name, user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claimsSetting: 'request.jwt.claims' };
+    const target: ConnectionTarget = { host: '127.0.0.1', port: postgres.port, database: name, user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claims: { type: 'Setting', setting: 'request.jwt.claims' } };
     const catalog = await readOnly(target, { purpose: 'lint', doing: 'reading the catalog' }, readCatalog, never);
     return await look({ target, catalog, findings: runLints(catalog) });
   } finally {

@@ -14,6 +14,8 @@ export const goodSpecs: Readonly<Record<KindName, Json>> = {
   AuditPolicy: { databaseRef: { name: 'shop' }, logRef: { name: 'shop' }, tables: [{ name: 'orders', schema: 'public', tables: ['orders'] }] },
 };
 
+export const signedSpec = { ...goodSpecs.DatabaseConnection, claims: { type: 'Signed', setting: 'shop.token', signed: { keySecretRef: { name: 'shop-claims' }, bind: 'Session' } } };
+
 export const s3Spec = { origin: 'rowseal.example.com/shop', storage: { s3: { bucket: 'shop-log', objectLock: 'Compliance' } } };
 
 export interface BadCase {
@@ -100,6 +102,11 @@ export const badCases: readonly BadCase[] = [
     message: 'selector goes with from: Selector, and only with it',
     spec: { ...goodSpecs.DatabaseConnection, grants: [{ name: 'orders', namespaces: { from: 'Selector' } }] },
   },
+  ...[
+    { message: 'signed goes with type: Signed, and only with it', claims: { type: 'Signed' } },
+    { message: 'signed goes with type: Signed, and only with it', claims: { type: 'Setting', signed: { keySecretRef: { name: 'keys' } } } },
+    { message: 'type: Role reads no setting', claims: { type: 'Role', setting: 'request.jwt.claims' } },
+  ].map(({ message, claims }) => ({ kind: 'DatabaseConnection' as const, message, spec: { ...goodSpecs.DatabaseConnection, claims } })),
   {
     kind: 'AuditLog',
     message: 'selector goes with from: Selector, and only with it',

@@ -4,7 +4,7 @@ import { RowsealError } from '../../src/model/errors.ts';
 import { apiVersion, kindDefinitions, kindNames, type KindName } from '../../src/model/kinds.ts';
 import { findProblems, parseResource } from '../../src/model/validate.ts';
 import { type ControlPlane, startControlPlane } from '../parts/control-plane.ts';
-import { badCases, goodSpecs, s3Spec } from './objects.ts';
+import { badCases, goodSpecs, s3Spec, signedSpec } from './objects.ts';
 
 let cluster: ControlPlane;
 
@@ -23,7 +23,7 @@ function manifest(kind: KindName, name: string, spec: unknown): string {
 const spokenFor = (message: string) => (message === 'engine is immutable' ? 'PostgreSQL' : message);
 
 describe('good objects', () => {
-  test.each([...Object.entries(goodSpecs), ['AuditLog', s3Spec] as const])('%s is accepted by both', async (kind, spec) => {
+  test.each([...Object.entries(goodSpecs), ['AuditLog', s3Spec] as const, ['DatabaseConnection', signedSpec] as const])('%s is accepted by both', async (kind, spec) => {
     const known = kindNames.find((name) => name === kind);
     expect(known).toBeDefined();
     if (known === undefined) return;

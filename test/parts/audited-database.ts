@@ -41,7 +41,7 @@ export async function openAuditedDatabase(place: { port: number; password: strin
     user: 'postgres',
     password: place.password,
     tls: { mode: 'disable' },
-    claimsSetting: 'request.jwt.claims',
+    claims: { type: 'Setting', setting: 'request.jwt.claims' },
   };
   const { signal } = new AbortController();
   const session = await openSession(target, signal);

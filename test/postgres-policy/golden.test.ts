@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { compileDesired } from '../../src/adapters/postgres/compile.ts';
 import { policySchemaSql } from '../../src/adapters/postgres/policy-schema.ts';
 import { operationSql, renderSteps } from '../../src/adapters/postgres/render.ts';
+import type { ClaimsConfiguration } from '../../src/model/claims.ts';
 import { desiredFrom } from '../../src/policy/desired.ts';
 import type { Observation, ObservedColumn, ObservedTable } from '../../src/policy/observed.ts';
 import { plan } from '../../src/policy/plan.ts';
@@ -38,9 +39,9 @@ const shapes: Readonly<Record<string, Using>> = {
   'sql': { sql: 'id = 1 -- all of it' },
 };
 
-function compiled(using: Using, versionNumber: number) {
+function compiled(using: Using, versionNumber: number, claims: ClaimsConfiguration = { type: 'Setting', setting: 'request.jwt.claims' }) {
   const rules: Rules = [{ name: 'r', roles: ['app'], commands: ['All'], using }];
-  return compileDesired(desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules }), { governed: [], forced: [] }), observation(versionNumber), { claimsSetting: 'request.jwt.claims', helperSchema: 'rowseal' });
+  return compileDesired(desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules }), { governed: [], forced: [] }), observation(versionNumber), { claims, helperSchema: 'rowseal' });
 }
 
 describe('the SQL we write', () => {
@@ -50,6 +51,17 @@ describe('the SQL we write', () => {
       return `-- PostgreSQL ${Math.floor(version / 10_000)}\n${renderSteps(steps).map((step) => `${step.sql};`).join('\n')}`;
     });
     await expect(`${text.join('\n\n')}\n`).toMatchFileSnapshot(`golden/${shape.replaceAll(/[^a-z]+/g, '-')}.sql`);
+  });
+
+  it.each([{ type: 'Signed', setting: 'rowseal.token', bind: 'Transaction' }, { type: 'Role' }] as const)('for claims of type $type', async (claims) => {
+    const byRole: Using = { all: [{ column: 'tenant_id', member: { table: 'secrets', column: 'tenant_id', where: { all: [{ column: 'code', op: 'Eq', claim: ['role'] }] } } }] };
+    const using: Using = { all: [{ column: 'tenant_id', op: 'Eq', claim: ['role'] }, { column: 'code', op: 'In', claim: ['session_user'] }, ...(byRole.all ?? [])] };
+    const { steps } = plan(compiled(using, 180_004, claims), observation(180_004));
+    await expect(`${renderSteps(steps).map((step) => `${step.sql};`).join('\n')}\n`).toMatchFileSnapshot(`golden/claims-of-type-${claims.type.toLowerCase()}.sql`);
+  });
+
+  it('refuses claims that a role does not prove', () => {
+    expect(() => compiled(shapes['claim of a cast type'] ?? {}, 180_004, { type: 'Role' })).toThrow(expect.objectContaining({ code: 'BadPredicate' }));
   });
 
   it('for each operation', async () => {

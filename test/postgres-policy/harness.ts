@@ -24,6 +24,7 @@ export const clock: Clock = {
 
 export const never = new AbortController().signal;
 export const setting = 'request.jwt.claims';
+export const claims = { type: 'Setting', setting } as const;
 export type Rules = RowPolicySpec['rules'];
 type Declared = Pick<RowPolicySpec, 'rules'> & Partial<RowPolicySpec>;
 
@@ -47,10 +48,10 @@ export function specOf(declared: Declared): RowPolicySpec {
 
 export async function startFlow(postgres: Postgres): Promise<Flow> {
   const session = await openSession(
-    { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claimsSetting: setting },
+    { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claims },
     never,
   );
-  const store = createPolicyStore({ session, clock, claimsSetting: setting });
+  const store = createPolicyStore({ session, clock, claims });
   await store.install(never);
   const admin = new pg.Client({ connectionString: postgres.uri() });
   await admin.connect();

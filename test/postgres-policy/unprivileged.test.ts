@@ -7,7 +7,7 @@ import { desiredFrom, membershipTables } from '../../src/policy/desired.ts';
 import { plan } from '../../src/policy/plan.ts';
 import type { PolicyStore } from '../../src/ports/policy-database.ts';
 import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
-import { clock, never, type Rules, setting, specOf } from './harness.ts';
+import { claims, clock, never, type Rules, setting, specOf } from './harness.ts';
 
 const tenant: Rules = [{ name: 'tenant', roles: ['app'], commands: ['All'], using: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['t'] }] } }];
 
@@ -24,9 +24,9 @@ describe.each(supportedMajors)('an unprivileged operator on PostgreSQL %s', (maj
     await admin.query(`create role app; create role owner; create role operator login password 'operator' in role owner; grant create on database postgres to operator;
       create table orders (id int, tenant_id text); create table strangers (id int, tenant_id text); alter table orders owner to owner;
       insert into orders values (1, 'a'), (2, 'b'); grant select on orders to app`);
-    const target = { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'operator', password: 'operator', tls: { mode: 'disable' as const }, claimsSetting: setting };
+    const target = { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'operator', password: 'operator', tls: { mode: 'disable' as const }, claims };
     session = await openSession(target, never);
-    store = createPolicyStore({ session, clock, claimsSetting: setting });
+    store = createPolicyStore({ session, clock, claims });
     await store.install(never);
   });
   afterAll(async () => {

@@ -71,8 +71,8 @@ describe.each([
     const facts = await session.exclusively((query) => readFacts(query, target), signal());
     const randomness = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
     probe = createProbe({ session, facts, randomness });
-    const { claimsSetting } = target;
-    database = { ...createPolicyStore({ session, clock: systemClock, claimsSetting }), ...createPolicyChecks({ session, probe, randomness, claimsSetting }) };
+    const { claims } = target;
+    database = { ...createPolicyStore({ session, clock: systemClock, claims }), ...createPolicyChecks({ session, probe, randomness, claims }) };
     await database.install(signal());
   });
   afterAll(async () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatLsn, parseLsn } from '../../model/branded.ts';
+import { auditedClaimsSetting } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { AuditDatabase, ChangeStream, MessageKey, SourceFacts } from '../../ports/audit-database.ts';
 import type { Randomness } from '../../ports/clock.ts';
@@ -30,7 +31,7 @@ const takeoverPauseMs = 200;
 export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   const { session, facts, target, randomness, logger } = parts;
   const object = describeTarget(target);
-  const claimsSetting = target.claimsSetting;
+  const claimsSetting = auditedClaimsSetting(target.claims);
   const nameOf = (origin: string) => captureName(facts, origin);
   /** Runs alone on the session; errors say what was being done. */
   const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {

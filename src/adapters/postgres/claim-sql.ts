@@ -1,13 +1,8 @@
 // Claims, settings and the current role as SQL values that are NULL, never an error, when they don't fit (DESIGN §5, Claims).
+import { type ClaimSource, claimsSql, requireClaim } from './claims-source-sql.ts';
+import { guardedCast } from './guarded-cast.ts';
 import { quoteLiteral } from './quote.ts';
-import { isArray, isBuiltIn, isTextual, jsonbType, type SqlType, typeSql } from './sql-type.ts';
-
-export interface ClaimSource {
-  /** The setting that holds the claims as JSON. */
-  readonly setting: string;
-  /** server_version_num; before 16 there is no `pg_input_is_valid`. */
-  readonly versionNumber: number;
-}
+import { isArray, isBuiltIn, isTextual, type SqlType, typeSql } from './sql-type.ts';
 
 /** How an expression reads its session: as SQL, since a helper function gets both as parameters. */
 export interface SessionValues {
@@ -16,26 +11,28 @@ export interface SessionValues {
   /** An expression of type text. */
   readonly role: string;
   readonly versionNumber: number;
+  /** Where the claims come from in the end; decides which claims there are, and what evaluating them costs. */
+  readonly source: ClaimSource['claims'];
 }
 
 /** What a policy itself reads. */
 export function sessionOf(source: ClaimSource): SessionValues {
-  return { claims: claimsSql(source), role: 'cast(current_user as "pg_catalog"."text")', versionNumber: source.versionNumber };
+  return { claims: claimsSql(source), role: 'cast(current_user as "pg_catalog"."text")', versionNumber: source.versionNumber, source: source.claims };
 }
 
 /** One claim, once per query: an uncorrelated subselect becomes an initplan. */
 export function claimSql(path: readonly string[], type: SqlType, session: SessionValues): string {
   if (isArray(type)) return knownArraySql(claimItemsSql(path, type.element, { session, single: false }));
-  if (isBuiltIn(type, 'jsonb')) return `(select nullif(${session.claims} #> ${pathSql(path)}, 'null'::jsonb))`;
-  return castOnceSql(`${session.claims} #>> ${pathSql(path)}`, type, session);
+  if (isBuiltIn(type, 'jsonb')) return `(select nullif(${session.claims} #> ${pathSql(path, session)}, 'null'::jsonb))`;
+  return castOnceSql(`${session.claims} #>> ${pathSql(path, session)}`, type, session);
 }
 
 /** The items of a claim that holds a JSON array, for `= any (…)`; what is no array becomes one unknown item, so that `not` denies, too. */
 export function claimItemsSql(path: readonly string[], element: SqlType, { session, single }: { readonly session: SessionValues; readonly single: boolean }): string {
-  const value = `${session.claims} #> ${pathSql(path)}`;
+  const value = `${session.claims} #> ${pathSql(path, session)}`;
   const alone = single ? ` when c.value is not null then jsonb_build_array(c.value)` : '';
   const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value${alone} else '[null]'::jsonb end)`;
-  return `array(select ${guardedCast('i.item', element, session)} from (select ${value} as value) as c, ${items} as i(item))`;
+  return `array(select ${guardedCast('i.item', element, session)} from ${onceSql(value, session)} as c, ${items} as i(item))`;
 }
 
 /** The items of an array of text. */
@@ -50,7 +47,7 @@ export function knownArraySql(array: string): string {
 
 /** Whether claims are there, but not this one; NULL when there are none at all. */
 export function claimMissingSql(path: readonly string[], session: SessionValues): string {
-  return `(select case when jsonb_typeof(c.value) = 'object' then (c.value #>> ${pathSql(path)}) is null end from (select ${session.claims} as value) as c)`;
+  return `(select case when jsonb_typeof(c.value) = 'object' then (c.value #>> ${pathSql(path, session)}) is null end from ${onceSql(session.claims, session)} as c)`;
 }
 
 /** A session setting as it is; one that was never set is NULL, one whose SET LOCAL ended is ''. */
@@ -66,22 +63,15 @@ export function roleSql(type: SqlType, session: SessionValues): string {
 /** `value`, an expression of type text, cast once per query; NULL where it doesn't fit. */
 export function castOnceSql(value: string, type: SqlType, session: SessionValues): string {
   if (isTextual(type)) return `(select cast(${value} as ${typeSql(type)}))`;
-  return `(select ${guardedCast('v.value', type, session)} from (select ${value} as value) as v)`;
+  return `(select ${guardedCast('v.value', type, session)} from ${onceSql(value, session)} as v)`;
 }
 
-/** The claims as jsonb; after SET LOCAL ends the setting is '' and not NULL. */
-function claimsSql(source: ClaimSource): string {
-  const setting = `nullif(current_setting(${quoteLiteral(source.setting)}, true), '')`;
-  return `(${guardedCast(setting, jsonbType, source)})`;
+/** A value that is used twice; the planner would put its expression in both places, and a signature is checked once. */
+function onceSql(value: string, { source }: SessionValues): string {
+  return `(select ${value} as value${source.type === 'Signed' ? ' offset 0' : ''})`;
 }
 
-function pathSql(path: readonly string[]): string {
+function pathSql(path: readonly string[], { source }: SessionValues): string {
+  requireClaim(path, source);
   return `array[${path.map(quoteLiteral).join(', ')}]`;
-}
-
-function guardedCast(value: string, type: SqlType, { versionNumber }: { readonly versionNumber: number }): string {
-  if (isTextual(type)) return `cast(${value} as ${typeSql(type)})`;
-  const builtIn = versionNumber >= 160_000 && type.softInput;
-  const check = builtIn ? 'pg_catalog.pg_input_is_valid' : 'rowseal.input_is_valid';
-  return `case when ${check}(${value}, ${quoteLiteral(typeSql(type))}) then cast(${value} as ${typeSql(type)}) end`;
 }

@@ -1,5 +1,6 @@
 // Desired state to SQL: checks that every table, role and column is there before anything is touched, then compiles each predicate.
 import { createHash } from 'node:crypto';
+import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { CompiledFunction, CompiledPolicy, CompiledState, LiteralCast } from '../../policy/compiled.ts';
 import { type Desired, type DesiredPolicy, rolesOf } from '../../policy/desired.ts';
@@ -7,14 +8,15 @@ import type { Observation, ObservedTable } from '../../policy/observed.ts';
 import { treeVersion } from '../../policy/policy-tree.ts';
 import { mapMemberships, type Membership, membershipsOf, type Predicate } from '../../policy/predicate.ts';
 import { describeTable, sameTable, type TableName } from '../../policy/table-name.ts';
-import { type ClaimSource, sessionOf } from './claim-sql.ts';
+import { sessionOf } from './claim-sql.ts';
+import type { ClaimSource } from './claims-source-sql.ts';
 import { directMembership, helperMembership } from './membership-sql.ts';
 import type { PredicateScope } from './predicate-scope.ts';
 import { predicateSql } from './predicate-sql.ts';
 import { type Verbatim, verbatimOf } from './verbatim.ts';
 
 export interface CompileOptions {
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
   /** Where helper functions are made; `rowseal`, or the scratch schema of a test. */
   readonly helperSchema: string;
 }
@@ -22,7 +24,7 @@ export interface CompileOptions {
 /** Throws DatabaseObjectMissing, DatabasePrivilege or BadPredicate, each naming the object; touches nothing. */
 export function compileDesired(desired: Desired, observation: Observation, options: CompileOptions): CompiledState {
   requireRoles(desired, observation);
-  const claims = { setting: options.claimsSetting, versionNumber: observation.versionNumber };
+  const claims = { claims: options.claims, versionNumber: observation.versionNumber };
   const context = { desired, observation, options, claims, literals: new Map<string, LiteralCast>() };
   const tables = desired.tables.map((target) => {
     const table = requireTable(target.table, observation);
@@ -114,7 +116,7 @@ function scopeOf(policy: DesiredPolicy, table: ObservedTable, { context, functio
 
 /** How claims are obtained, whatever the server's version. */
 function claimsName(source: ClaimSource): string {
-  return JSON.stringify({ ...source, versionNumber: 0 });
+  return JSON.stringify(source.claims);
 }
 
 function recordedSides({ using, check }: DesiredPolicy, context: Context): { using?: Predicate; check?: Predicate } {

@@ -1,13 +1,13 @@
 // From a DatabaseConnection and its Secret to a ConnectionTarget: what is allowed in, and how much TLS is required.
+import { claimsConfiguration } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { DatabaseConnectionSpec } from '../../model/kinds.ts';
 import type { ConnectionTarget, TargetSource } from '../../ports/database.ts';
 
 type TlsMode = ConnectionTarget['tls']['mode'];
-type Place = Omit<ConnectionTarget, 'tls' | 'claimsSetting'> & { readonly sslmode?: string };
+type Place = Omit<ConnectionTarget, 'tls' | 'claims'> & { readonly sslmode?: string };
 
 const overridesAnnotation = 'rowseal.dev/allow-overrides';
-const defaultClaimsSetting = 'request.jwt.claims';
 const longestConnectTimeoutSeconds = 300;
 const tlsModes: readonly string[] = ['verify-full', 'verify-ca', 'require', 'disable'] satisfies readonly TlsMode[];
 
@@ -30,7 +30,7 @@ export function connectionTarget({ spec, secret, secretName, ca }: TargetSource)
     port: overrides?.port ?? place.port,
     database,
     tls: { mode: tlsMode(spec, sslmode, host), ...(ca === undefined ? {} : { ca }) },
-    claimsSetting: spec.claims?.setting ?? defaultClaimsSetting,
+    claims: claimsConfiguration(spec.claims),
   };
 }
 

@@ -38,13 +38,13 @@ export function createPostgresEngine(options: PostgresEngineOptions): DatabaseEn
 async function join(session: Session, target: ConnectionTarget, { clock, randomness, logger }: PostgresEngineOptions, signal: AbortSignal): Promise<Database> {
   const facts = await session.exclusively((query) => readFacts(query, target), signal);
   await upgradePolicySchema(session, signal);
-  const { claimsSetting } = target;
+  const { claims } = target;
   const probe = createProbe({ session, facts, randomness });
   return {
     facts,
     policies: {
-      ...createPolicyStore({ session, clock, claimsSetting }),
-      ...createPolicyChecks({ session, probe, randomness, claimsSetting }),
+      ...createPolicyStore({ session, clock, claims }),
+      ...createPolicyChecks({ session, probe, randomness, claims }),
     },
     audit: createAuditDatabase({ session, facts, target, randomness, logger }),
     lost: session.lost,

@@ -1,4 +1,5 @@
 // Runs in-manifest tests on the probe connection, each in one transaction that is rolled back (DESIGN §3, Tests).
+import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { Randomness } from '../../ports/clock.ts';
 import type { PolicyChecks, PolicyTest, TestOutcome, TestRequest } from '../../ports/policy-database.ts';
@@ -15,7 +16,7 @@ export interface PolicyChecksOptions {
   readonly session: Pick<Session, 'exclusively'>;
   readonly probe: Probe;
   readonly randomness: Randomness;
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
 }
 
 const settings = `set local statement_timeout = '5s'; set local lock_timeout = '2s'; set local search_path = pg_catalog, pg_temp; set local row_security = on`;
@@ -51,7 +52,7 @@ interface OneTest {
   readonly request: TestRequest;
   readonly test: PolicyTest;
   readonly randomness: Randomness;
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
 }
 
 async function runOnCopies(query: RunQuery, one: OneTest): Promise<string | undefined> {
@@ -77,8 +78,8 @@ async function runLive(query: RunQuery, one: OneTest): Promise<string | undefine
 }
 
 /** From here on whatever a predicate does, it does as the tested role; stepping out of it reaches the probe, which owns copies only. */
-async function become(query: RunQuery, { test, claimsSetting }: OneTest): Promise<void> {
-  await query('select set_config($1, $2, true)', [claimsSetting, JSON.stringify(test.as.claims ?? {})]);
+async function become(query: RunQuery, { test, claims }: OneTest): Promise<void> {
+  if (claims.type !== 'Role') await query('select set_config($1, $2, true)', [claims.setting, JSON.stringify(test.as.claims ?? {})]);
   await query(`set local role ${quoteName(test.as.role)}`);
 }
 

@@ -1,4 +1,5 @@
 // The PolicyStore of PostgreSQL: joins observing, compiling, rendering and applying over the one session.
+import type { ClaimsConfiguration } from '../../model/claims.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PolicyStore } from '../../ports/policy-database.ts';
 import { applyPlan } from './apply.ts';
@@ -12,17 +13,16 @@ import type { Session } from './session.ts';
 export interface PolicyStoreOptions {
   readonly session: Pick<Session, 'pid' | 'transaction' | 'exclusively' | 'listen'>;
   readonly clock: Clock;
-  /** The setting that holds the claims JSON. */
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
 }
 
 export const helperSchema = 'rowseal';
 
-export function createPolicyStore({ session, clock, claimsSetting }: PolicyStoreOptions): PolicyStore {
+export function createPolicyStore({ session, clock, claims }: PolicyStoreOptions): PolicyStore {
   return {
     install: (signal) => installPolicySchema(session, signal),
     observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
-    compile: (desired, observation) => compileDesired(desired, observation, { claimsSetting, helperSchema }),
+    compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
     render: renderSteps,
     apply: (plan, signal) => applyPlan(plan, { session, clock }, signal),
     onDrift: (listener, signal) => listenForDrift(session, listener, signal),

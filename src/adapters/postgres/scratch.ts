@@ -1,4 +1,5 @@
 // Empty copies of the governed tables in a scratch schema, filled with a test's fixture and put under the desired policies.
+import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { type Desired, membershipTables } from '../../policy/desired.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
 import { tableKey, type TableName } from '../../policy/table-name.ts';
@@ -19,17 +20,17 @@ export interface ScratchOptions {
   readonly request: TestRequest;
   readonly test: PolicyTest;
   readonly schema: string;
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
 }
 
 /** Inside a transaction that is rolled back: if we die here, the server rolls back, and nothing was ever there. */
-export async function buildScratch(query: RunQuery, { request, test, schema, claimsSetting }: ScratchOptions): Promise<Scratch> {
+export async function buildScratch(query: RunQuery, { request, test, schema, claims }: ScratchOptions): Promise<Scratch> {
   const part = testedPart(request, test);
   const { desired, observation } = retarget(part.desired, ownFirst(part.observation, request.schema), schema);
   await query(`create schema ${quoteName(schema)}`);
   for (const table of observation.tables) await query(createTableSql(table));
   await insertFixture(query, observation.tables, test);
-  await enforce(query, compileDesired(desired, observation, { claimsSetting, helperSchema: schema }));
+  await enforce(query, compileDesired(desired, observation, { claims, helperSchema: schema }));
   // Inherited or granted rights on the originals don't reach copies; what is tested is which rows, not which tables.
   await query(`grant usage on schema ${quoteName(schema)} to ${quoteName(test.as.role)}`);
   await query(`grant select, insert, update, delete on all tables in schema ${quoteName(schema)} to ${quoteName(test.as.role)}`);

@@ -1,6 +1,7 @@
 // Schema of DatabaseConnection: where a database is, how to get in, and who may ask for what (DESIGN §3).
 import { Type } from 'typebox';
 import { entryName, integer, list, mapList, oneOf, rules, sqlName, text } from './build.ts';
+import { claims } from './claims.ts';
 import { conditions, names, namespaceSelection, observedGeneration, secretKeyRef, secretRef } from './common.ts';
 
 const overrides = Type.Object(
@@ -21,16 +22,6 @@ const tls = Type.Object(
     caSecretRef: Type.Optional(secretKeyRef),
   },
   { description: 'Transport security.' },
-);
-
-const claims = Type.Object(
-  {
-    type: oneOf(['Setting'], 'How a session says who it acts for: Setting reads a session setting that holds JSON.'),
-    setting: Type.Optional(
-      text('The setting that holds the claims as JSON. request.jwt.claims when left out.', 128, { pattern: '^[a-z_][a-z0-9_]*([.][a-z_][a-z0-9_]*)+$' }),
-    ),
-  },
-  { description: 'How a session says who it acts for.' },
 );
 
 const grant = Type.Object(

@@ -1,0 +1,7 @@
+create or replace function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) returns setof "pg_catalog"."uuid" language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp set row_security = off as 'select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."secrets" as m where m."code" = (select cast($2 #>> array[''role''] as "pg_catalog"."varchar"))';
+revoke all on function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) from public;
+grant execute on function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) to "app";
+alter table "public"."orders" enable row level security;
+alter table "public"."orders" force row level security;
+create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
+  using ("tenant_id" = (select case when pg_catalog.pg_input_is_valid(v.value, '"pg_catalog"."uuid"') then cast(v.value as "pg_catalog"."uuid") end from (select rowseal.signed_claims('rowseal.token', 'Transaction') #>> array['role'] as value offset 0) as v) and "code" = any (array(select cast(i.item as "pg_catalog"."varchar") from (select rowseal.signed_claims('rowseal.token', 'Transaction') #> array['session_user'] as value offset 0) as c, jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else '[null]'::jsonb end) as i(item))) and "tenant_id" = any (array(select "rowseal"."member_932f64d8a7e87a57deb3659d"(cast(current_user as "pg_catalog"."text"), rowseal.signed_claims('rowseal.token', 'Transaction')))));
