@@ -124,4 +124,19 @@ describe('a helper function', () => {
     const { rows } = await flow.admin.query(`select oid::regprocedure::text as f from pg_proc where proname ~ '^member_'`);
     await expect(flow.see('stranger', '{"t":"a"}', `select ${String(rows[0]?.f).replace('(text,jsonb)', `('x', null)`)}`)).rejects.toMatchObject({ code: '42501' });
   });
+
+  it('that several RowPolicies share is for the roles of all of them, and of none that has left', async () => {
+    const member = (roles: string[]): Rules => [tenantRule({ roles, using: { all: [{ column: 'id', member: { table: 'orders', column: 'id', where: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['t'] }] } } }] } })];
+    const granted = async () => {
+      const { rows } = await flow.admin.query(`select (aclexplode(proacl)).grantee::regrole::text as role from pg_proc where proname ~ '^member_' order by 1`);
+      return rows.map((row) => row.role).filter((role) => role !== 'postgres');
+    };
+    await flow.converge('orders', { rules: member(['PUBLIC']) });
+    await flow.converge('second', { rules: member(['app']) });
+    expect(await granted()).toEqual(['-']);
+    await flow.converge('orders', { rules: member(['reader']) });
+    expect(await granted()).toEqual(['app', 'reader']);
+    await flow.remove('second', 'Restore');
+    expect(await granted()).toEqual(['reader']);
+  });
 });

@@ -5,6 +5,7 @@ import { describeTable } from '../../policy/table-name.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ApplyOutcome } from '../../ports/policy-database.ts';
 import { errorCodeOf, statementError } from './database-error.ts';
+import { tidyHelpers } from './helper-rights.ts';
 import { quoteTable } from './quote.ts';
 import { recordPolicies } from './record.ts';
 import { operationSql } from './render.ts';
@@ -47,7 +48,7 @@ async function applyOnce(query: RunQuery, plan: Plan, lockTimeoutMs: number): Pr
   await requireUnchanged(query, plan);
   for (const step of plan.steps) await runStep(query, step, plan.owner);
   await recordPolicies(query, plan);
-  await dropUnusedHelpers(query);
+  await tidyHelpers(query);
   await emitDigests(query, plan);
   // If we die before the commit, nothing happened and the restart plans the same again; if the answer to the commit is
   // lost, the restart observes the new state and plans nothing.
@@ -91,16 +92,6 @@ async function runStep(query: RunQuery, step: Step, owner: string): Promise<void
 function isExpressionError(error: unknown): boolean {
   const code = errorCodeOf(error) ?? '';
   return code.startsWith('22') || (code.startsWith('42') && code !== '42501') || code.startsWith('0A');
-}
-
-/** Helpers are named by their content: one that no policy calls any more is garbage. */
-async function dropUnusedHelpers(query: RunQuery): Promise<void> {
-  const unused = await query<{ signature: string }>(
-    `select f.oid::regprocedure::text as signature from pg_proc f join pg_namespace n on n.oid = f.pronamespace
-      where n.nspname = 'rowseal' and f.proname ~ '^member_[0-9a-f]{24}$'
-        and not exists (select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = f.oid)`,
-  );
-  for (const { signature } of unused) await query(`drop function ${signature}`);
 }
 
 /** Where capture is installed, the new digest stands in the WAL at exactly this commit. */
