@@ -1,6 +1,6 @@
 // The oracle: which rows a role may read or write under a set of policies, by SQL's own rules, without any SQL.
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
-import type { Declared, State } from './states.ts';
+import type { State } from './states.ts';
 import { type Claims, type RoleId, roles, type Row, rows, type TableId } from './world.ts';
 
 type Rule = RowPolicySpec['rules'][number];
@@ -12,6 +12,11 @@ type Truth = boolean | undefined;
 
 /** A table as it is in force. */
 export interface TableState {
+  /**
+   * One RowPolicy restored the table while another let it go: whichever comes last decides whether it ends as it was
+   * before or closed, so that it may be as open as this state says, or closed.
+   */
+  readonly orClosed?: true;
   readonly rowSecurity: boolean;
   readonly forced: boolean;
   readonly policies: readonly { readonly owner: string; readonly rule: Rule }[];
@@ -28,8 +33,8 @@ export const emptyWorld: WorldState = { orders: ungoverned, invoices: ungoverned
 
 /** The state in force once `next` is declared after `before`, of which `previous` was declared. */
 export function transition(before: WorldState, previous: State, next: State): WorldState {
-  const entries = Object.entries(before).map(([table, state]) => [table, tableAfter(table as TableId, state, { previous, next })]);
-  return Object.fromEntries(entries) as unknown as WorldState;
+  const after = (table: TableId): TableState => tableAfter(table, before[table], { previous, next });
+  return { orders: after('orders'), invoices: after('invoices'), members: after('members') };
 }
 
 function tableAfter(table: TableId, before: TableState, { previous, next }: { readonly previous: State; readonly next: State }): TableState {
@@ -38,7 +43,7 @@ function tableAfter(table: TableId, before: TableState, { previous, next }: { re
   const kept = before.policies.filter(({ owner }) => !next.some(({ name }) => name === owner) && removed.find(({ name }) => name === owner)?.deletionPolicy !== 'Restore');
   const policies = [...kept, ...governing.flatMap(({ name, rules }) => rules.map((rule) => ({ owner: name, rule })))];
   const restores = removed.some(({ name, deletionPolicy }) => deletionPolicy === 'Restore' && before.policies.some(({ owner }) => owner === name));
-  if (restores && policies.length === 0) return ungoverned;
+  if (restores && policies.length === 0) return before.policies.every(({ owner }) => removed.some(({ name }) => name === owner)) ? ungoverned : { ...ungoverned, orClosed: true };
   const rowSecurity = before.rowSecurity || governing.length > 0;
   return { rowSecurity, forced: governing.length === 0 ? before.forced : governing.some((policy) => policy.rowSecurity === 'Forced'), policies };
 }
@@ -48,7 +53,7 @@ export function reachable(state: TableState, command: Exclude<Command, 'Insert'>
   return new Set(rows.filter((row) => admits(state, { command, side: 'using', row, who })).map(({ id }) => id));
 }
 
-/** Whether a new row may be written: what WITH CHECK lets through. */
+/** Whether a new row may be written: what WITH CHECK lets through. An UPDATE has to reach the old row, besides. */
 export function writable(state: TableState, command: 'Insert' | 'Update', row: Row, who: Who): boolean {
   return admits(state, { command, side: 'check', row, who });
 }
@@ -126,9 +131,4 @@ function and(a: Truth, b: Truth): Truth {
 
 function or(a: Truth, b: Truth): Truth {
   return a === true || b === true ? true : a === undefined || b === undefined ? undefined : false;
-}
-
-/** For messages: what was declared, short. */
-export function describeState(state: State): string {
-  return JSON.stringify(state.map(({ name, tables, rules, rowSecurity, deletionPolicy }: Declared) => ({ name, tables, rowSecurity, deletionPolicy, rules })));
 }

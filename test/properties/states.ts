@@ -16,7 +16,7 @@ export interface Declared {
 }
 export type State = readonly Declared[];
 
-const tenantTerm = fc.record({ column: fc.constant('tenant'), op: fc.constantFrom('Eq' as const, 'Ne' as const), claim: fc.constant(['t']), not: fc.boolean() });
+const tenantTerm = fc.record({ column: fc.constant('tenant'), op: fc.constantFrom('Eq' as const, 'Ne' as const), claim: fc.constant<string[]>(['t']), not: fc.boolean() });
 const listTerm = fc.record({ column: fc.constant('tenant'), op: fc.constant('In' as const), values: fc.uniqueArray(fc.constantFrom('a', 'b', '', 'c'), { minLength: 1 }), not: fc.boolean() });
 const amountTerm = fc.record({ column: fc.constant('amount'), op: fc.constantFrom('Lt' as const, 'Lte' as const, 'Gt' as const, 'Gte' as const), value: fc.constantFrom('10', '25', '50') });
 const nullTerm = fc.record({ column: fc.constantFrom('tenant', 'team'), op: fc.constant('IsNull' as const), not: fc.boolean() });
@@ -28,7 +28,7 @@ const memberTerm = fc.boolean().map((not) => ({
 const term: fc.Arbitrary<Term> = fc.oneof({ arbitrary: tenantTerm, weight: 4 }, { arbitrary: listTerm, weight: 2 }, { arbitrary: amountTerm, weight: 2 }, nullTerm, { arbitrary: memberTerm, weight: 2 });
 
 const terms = fc.array(term, { minLength: 1, maxLength: 2 });
-export const predicate: fc.Arbitrary<Predicate> = fc.oneof(
+const predicate: fc.Arbitrary<Predicate> = fc.oneof(
   { arbitrary: terms.map((all) => ({ all })), weight: 3 },
   { arbitrary: fc.array(terms.map((all) => ({ all })), { minLength: 1, maxLength: 2 }).map((any) => ({ any })), weight: 1 },
 );
@@ -38,12 +38,12 @@ const rule: fc.Arbitrary<Rule> = fc
   .record({
     name: fc.constantFrom('one', 'two', 'three'),
     as: fc.oneof({ arbitrary: fc.constant('Permissive' as const), weight: 3 }, { arbitrary: fc.constant('Restrictive' as const), weight: 1 }),
-    roles: fc.oneof({ arbitrary: fc.uniqueArray(fc.constantFrom('app', 'other', 'third', 'keeper'), { minLength: 1, maxLength: 3 }), weight: 3 }, { arbitrary: fc.constant(['PUBLIC']), weight: 1 }),
+    roles: fc.oneof({ arbitrary: fc.uniqueArray(fc.constantFrom<string[]>('app', 'other', 'third', 'keeper'), { minLength: 1, maxLength: 3 }), weight: 3 }, { arbitrary: fc.constant<string[]>(['PUBLIC']), weight: 1 }),
     commands,
     using: predicate,
     check: fc.option(predicate, { nil: undefined }),
   })
-  .map(({ using, check, ...rest }) => {
+  .map(({ using, check, ...rest }): Rule => {
     if (rest.commands.every((command) => command === 'Insert')) return { ...rest, check: check ?? using };
     const writes = rest.commands.some((command) => ['All', 'Insert', 'Update'].includes(command));
     return { ...rest, using, ...(writes && check !== undefined ? { check } : {}) };
