@@ -30,7 +30,7 @@ function bootstrapSql({ role, database, owner, applicationRole }: BootstrapOptio
   return [
     '-- Set the password afterwards with \\password, so that it stands in no file and no log.',
     `create role ${name} login createrole replication bypassrls; -- the probe role, the audit stream, reading without hidden rows`,
-    `grant connect, create on database ${quoteName(database)} to ${name} with grant option; -- the schema rowseal; scratch schemas of tests`,
+    `grant connect, create, temporary on database ${quoteName(database)} to ${name} with grant option; -- the schema rowseal; copies for tests`,
     ...owner.map((table) => `grant ${quoteName(table)} to ${name}; -- only the owner of a table can change its policies`),
     ...applicationRole.map((tested) => `grant ${quoteName(tested)} to ${name} with admin option; -- so that the probe can become it in tests`),
     '-- Event triggers need a superuser. Without them drift is found by polling every 10 s, and the status says so.',

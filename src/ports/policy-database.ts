@@ -63,7 +63,7 @@ export interface TestRequest {
 export interface PolicyChecks {
   /** Refuses SQL that is not one harmless expression: BadPredicate naming the construct. Evaluates nothing. */
   checkSql(text: string, signal: AbortSignal): Promise<void>;
-  /** Tests with a fixture, on empty copies in a scratch schema; before the apply, rolled back. */
+  /** Tests with a fixture, on empty copies; before the apply, rolled back. */
   runFixtureTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
   /** Tests without a fixture, read-only on the real tables; after the apply. */
   runLiveTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;

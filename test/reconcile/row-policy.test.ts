@@ -43,7 +43,7 @@ beforeAll(async () => {
   const facts = await session.exclusively((query) => readFacts(query, session.target), never);
   const randomness = { bytes: (length: number) => randomBytes(length) };
   probe = createProbe({ session, facts, randomness });
-  const checks = createPolicyChecks({ session, probe, randomness, claims: { type: 'Setting', setting } });
+  const checks = createPolicyChecks({ session, probe, claims: { type: 'Setting', setting } });
   database = { facts, policies: { ...store, ...checks, onDrift: (listener: () => void, signal: AbortSignal) => store.onDrift(listener, AbortSignal.any([signal, listening.signal])) }, lost: session.lost, close: () => Promise.resolve() } as unknown as Database;
 });
 afterAll(async () => {

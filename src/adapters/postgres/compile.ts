@@ -17,7 +17,7 @@ import { type Verbatim, verbatimOf } from './verbatim.ts';
 
 export interface CompileOptions {
   readonly claims: ClaimsConfiguration;
-  /** Where helper functions are made; `rowseal`, or the scratch schema of a test. */
+  /** Where helper functions are made; `rowseal`, or beside the copies of a test. */
   readonly helperSchema: string;
 }
 
@@ -32,29 +32,6 @@ export function compileDesired(desired: Desired, observation: Observation, optio
     return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)) };
   });
   return { owner: desired.owner, tables, literals: [...context.literals.values()] };
-}
-
-/**
- * The same desired state and observation with every table moved to another schema: what tests with a fixture compile.
- * Tables that exist in several schemas under one name can't be told apart there; the target's own wins.
- */
-export function retarget(desired: Desired, observation: Observation, schema: string): { desired: Desired; observation: Observation } {
-  const move = (name: TableName): TableName => ({ schema, table: name.table });
-  const predicate = (before: Predicate): Predicate => mapMemberships(before, (member) => ({ ...member, table: move(member.table) }));
-  // What was kept to the letter names the real tables; on copies its terms are compiled instead.
-  const policy = ({ using, check, verbatim: _kept, ...rest }: DesiredPolicy): DesiredPolicy => ({
-    ...rest,
-    ...(using === undefined ? {} : { using: predicate(using) }),
-    ...(check === undefined ? {} : { check: predicate(check) }),
-  });
-  return {
-    desired: {
-      ...desired,
-      governed: desired.governed.map(move),
-      tables: desired.tables.map((table) => ({ ...table, table: move(table.table), policies: table.policies.map(policy) })),
-    },
-    observation: { ...observation, bypassesRowSecurity: true, tables: observation.tables.map((table) => ({ ...table, table: move(table.table), owned: true })) },
-  };
 }
 
 interface Context {

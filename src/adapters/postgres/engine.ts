@@ -40,17 +40,21 @@ async function join(session: Session, target: ConnectionTarget, { clock, randomn
   await upgradePolicySchema(session, signal);
   const { claims } = target;
   const probe = createProbe({ session, facts, randomness });
+  const retire = (deadlineMs: number) =>
+    probe.close(AbortSignal.timeout(deadlineMs)).catch((error: unknown) => logger.warn({ error: describeError(error) }, 'the probe role was not retired'));
+  // An operator that was killed left its probe with a login.
+  await retire(closeDeadlineMs);
   return {
     facts,
     policies: {
       ...createPolicyStore({ session, clock, claims }),
-      ...createPolicyChecks({ session, probe, randomness, claims }),
+      ...createPolicyChecks({ session, probe, claims }),
     },
     audit: createAuditDatabase({ session, facts, target, randomness, logger }),
     lost: session.lost,
     close: async () => {
-      // If we die here, the probe keeps a password that nobody knows; the next operator replaces it.
-      await probe.close(AbortSignal.timeout(closeDeadlineMs)).catch((error: unknown) => logger.warn({ error: describeError(error) }, 'the probe role was not retired'));
+      // If we die here, the probe keeps a password that nobody knows; the next operator takes it away.
+      await retire(closeDeadlineMs);
       await session.close();
     },
   };

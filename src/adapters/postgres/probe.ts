@@ -2,11 +2,12 @@
 import type pg from 'pg';
 import { RowsealError } from '../../model/errors.ts';
 import type { Randomness } from '../../ports/clock.ts';
-import type { ServerFacts } from '../../ports/database.ts';
+import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
 import { connectClient, endClient, wireOf } from './connection.ts';
 import { describeTarget, errorCodeOf, statementError } from './database-error.ts';
 import { createMutex } from './mutex.ts';
-import { quoteLiteral, quoteName } from './quote.ts';
+import { dropProbeRole, expiredProbeRoles, type ProbeRole, retireProbeRole, settleProbeRole } from './probe-role.ts';
+import { quoteName } from './quote.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import type { RunQuery, Session } from './session.ts';
 
@@ -16,7 +17,7 @@ export interface Probe {
    * Throws DatabasePrivilege when our role may not make the probe role, saying which SQL helps.
    */
   use<T>(roles: readonly string[], action: (query: RunQuery) => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Takes the memberships and the login away again. */
+  /** Takes memberships and login away again; a temporary role goes, too. Also what an earlier process left when it was killed. */
   close(signal: AbortSignal): Promise<void>;
 }
 
@@ -24,100 +25,109 @@ export interface ProbeOptions {
   readonly session: Pick<Session, 'target' | 'transaction'>;
   readonly facts: ServerFacts;
   readonly randomness: Randomness;
+  /** A role of its own for this process, dropped on close: what a command line uses beside an operator. */
+  readonly temporary?: boolean;
+  /** How long one use may take. */
+  readonly deadlineMs?: number;
 }
 
-const useDeadlineMs = 60_000;
-
-/** Roles belong to the whole cluster, so each database has its own probe: two operators would otherwise take it from each other. */
-const nameQuery = `select 'rowseal_probe_' || oid as name from pg_catalog.pg_database where datname = current_database()`;
+const defaultDeadlineMs = 60_000;
 
 export function createProbe(options: ProbeOptions): Probe {
-  const { session, randomness } = options;
+  const { session, facts, randomness } = options;
   const password = Buffer.from(randomness.bytes(32)).toString('base64url');
   const verifier = scramVerifier(password, randomness.bytes(16));
+  const suffix = options.temporary === true ? `_${Buffer.from(randomness.bytes(8)).toString('hex')}` : '';
   const mutex = createMutex();
-  /** Roles granted so far; undefined until the first use, when leftovers of an earlier process are taken away. */
-  let granted: ReadonlySet<string> | undefined;
-  let name = '';
+  let wanted: ReadonlySet<string> = new Set();
+  let known = false;
 
-  const prepare = async (roles: readonly string[], signal: AbortSignal): Promise<void> => {
-    if (granted !== undefined && roles.every((role) => granted?.has(role))) return;
-    const wanted = new Set([...(granted ?? []), ...roles]);
-    const fresh = granted === undefined;
-    granted = undefined;
-    name = await session.transaction((query) => makeProbeRole(query, { options, wanted, verifier: fresh ? verifier : undefined }), signal);
-    // If we die here, the role keeps a password that nobody knows; the next process sets its own and revokes what it does not need.
-    granted = wanted;
+  /** Looked over before every use: a DBA may have granted it something, or dropped it. */
+  const prepare = async (roles: readonly string[], signal: AbortSignal): Promise<string> => {
+    wanted = new Set([...wanted, ...roles]);
+    const name = await session.transaction(async (query) => {
+      const role: ProbeRole = { name: `${await baseName(query)}${suffix}`, facts, verifier, known, wanted };
+      await settleProbeRole(query, role);
+      return role.name;
+    }, signal);
+    // If we die here, the role keeps a password that nobody knows and that expires; the next process sets its own and revokes what it does not need.
+    known = true;
+    return name;
+  };
+
+  const useOnce = async <T>(roles: readonly string[], action: (query: RunQuery) => Promise<T>, signal: AbortSignal): Promise<T> => {
+    const name = await prepare(roles, signal).catch((error: unknown) => {
+      throw unavailable(error, options, roles);
+    });
+    const end = AbortSignal.any([signal, AbortSignal.timeout(options.deadlineMs ?? defaultDeadlineMs)]);
+    return connected({ ...session.target, user: name, password }, action, end);
   };
 
   return {
     use: (roles, action, signal) =>
       mutex.run(async () => {
-        await prepare(roles, signal).catch((error: unknown) => {
-          throw unavailable(error, options, roles);
-        });
-        const client = await connectClient({ ...session.target, user: name, password }, { purpose: 'probe' }, signal).catch((error: unknown) => {
-          // Somebody may have changed or dropped the role: the next use makes it anew.
-          granted = undefined;
-          throw error;
-        });
-        // The server's own limits come first; this one is for a server or network that is silent.
-        const end = AbortSignal.any([signal, AbortSignal.timeout(useDeadlineMs)]);
-        const cut = () => wireOf(client).stream.destroy(new Error('the connection was given up'));
-        end.addEventListener('abort', cut, { once: true });
+        const before = known;
         try {
-          return await action(probeQuery(client, signal));
-        } finally {
-          end.removeEventListener('abort', cut);
-          await endClient(client);
+          return await useOnce(roles, action, signal);
+        } catch (error) {
+          if (!before || !(error instanceof RowsealError) || error.code !== 'DatabaseAuthentication') throw error;
+          // Somebody changed the password since we set it.
+          known = false;
+          return useOnce(roles, action, signal);
         }
       }, signal),
-    close: async (signal) => {
-      if (name === '') return;
-      await session.transaction((query) => retireProbeRole(query, name), signal);
-      granted = undefined;
-    },
+    close: (signal) =>
+      mutex.run(async () => {
+        await leave(options, suffix, signal);
+        known = false;
+        wanted = new Set();
+      }, signal),
   };
 }
 
-interface MakeOptions {
-  readonly options: ProbeOptions;
-  readonly wanted: ReadonlySet<string>;
-  readonly verifier: string | undefined;
+async function connected<T>(target: ConnectionTarget, action: (query: RunQuery) => Promise<T>, end: AbortSignal): Promise<T> {
+  const client = await connectClient(target, { purpose: 'probe' }, end);
+  // The server's own limits come first; this one is for a statement that evades them, and for a server or network that is silent.
+  let ended: Promise<void> | undefined;
+  const cut = () => {
+    ended = terminate(client, target);
+  };
+  end.addEventListener('abort', cut, { once: true });
+  try {
+    return await action(probeQuery(client, end));
+  } finally {
+    end.removeEventListener('abort', cut);
+    await ended;
+    await endClient(client);
+  }
 }
 
-async function makeProbeRole(query: RunQuery, { options, wanted, verifier }: MakeOptions): Promise<string> {
-  const [row] = await query<{ name: string }>(nameQuery);
-  const role = quoteName(row?.name ?? '');
-  const [known] = await query<{ exists: boolean; create: boolean }>(
-    `select true as exists, has_database_privilege(oid, current_database(), 'CREATE') as create from pg_catalog.pg_roles where rolname = $1`,
-    [row?.name],
-  );
-  if (known === undefined) await query(`create role ${role} login noinherit`);
-  // Nobody needs more than a connection of ours and one that is being closed.
-  if (verifier !== undefined) await query(`alter role ${role} login noinherit connection limit 4 password ${quoteLiteral(verifier)}`);
-  if (known?.create !== true) await query(`grant connect, create on database ${quoteName(options.facts.database)} to ${role}`);
-  const members = await memberships(query, row?.name ?? '');
-  for (const other of members) if (!wanted.has(other)) await query(`revoke ${quoteName(other)} from ${role}`);
-  for (const other of wanted) {
-    // INHERIT FALSE: without SET ROLE the probe has none of the role's rights. Before 16 the role's NOINHERIT says so.
-    if (!members.includes(other)) await query(`grant ${quoteName(other)} to ${role}${options.facts.versionNumber >= 160000 ? ' with inherit false, set true' : ''}`);
+/** A function may catch the cancel of a timeout and go on; only the end of its backend ends it. */
+async function terminate(client: pg.Client, target: ConnectionTarget): Promise<void> {
+  const pid = (client as unknown as { readonly processID: number }).processID;
+  try {
+    const second = await connectClient(target, { purpose: 'probe end' }, AbortSignal.timeout(5_000));
+    await second.query('select pg_catalog.pg_terminate_backend($1)', [pid]);
+    await endClient(second);
+  } catch {
+    // The server does not answer, or has ended it already.
+  } finally {
+    wireOf(client).stream.destroy(new Error('the connection was given up'));
   }
+}
+
+/** Roles belong to the whole cluster, so each database has its own probe: two operators would otherwise take it from each other. */
+async function baseName(query: RunQuery): Promise<string> {
+  const [row] = await query<{ name: string }>(`select 'rowseal_probe_' || oid as name from pg_catalog.pg_database where datname = current_database()`);
   return row?.name ?? '';
 }
 
-async function retireProbeRole(query: RunQuery, name: string): Promise<void> {
-  for (const role of await memberships(query, name)) await query(`revoke ${quoteName(role)} from ${quoteName(name)}`);
-  await query(`alter role ${quoteName(name)} nologin password null`);
-}
-
-async function memberships(query: RunQuery, name: string): Promise<readonly string[]> {
-  const rows = await query<{ role: string }>(
-    `select distinct g.rolname::text as role from pg_catalog.pg_auth_members m
-       join pg_catalog.pg_roles g on g.oid = m.roleid join pg_catalog.pg_roles p on p.oid = m.member where p.rolname = $1`,
-    [name],
-  );
-  return rows.map((row) => row.role);
+async function leave({ session, facts, temporary }: ProbeOptions, suffix: string, signal: AbortSignal): Promise<void> {
+  const name = await session.transaction(baseName, signal);
+  const expired = await session.transaction((query) => expiredProbeRoles(query, `${name}_`), signal);
+  const mine = temporary === true ? [`${name}${suffix}`] : [];
+  for (const gone of [...mine, ...expired]) await session.transaction((query) => dropProbeRole(query, gone, facts), signal);
+  if (temporary !== true) await session.transaction((query) => retireProbeRole(query, name, facts), signal);
 }
 
 function probeQuery(client: pg.Client, signal: AbortSignal): RunQuery {
@@ -133,6 +143,6 @@ function unavailable(error: unknown, { session, facts }: ProbeOptions, roles: re
   if (errorCodeOf(error) !== '42501') return statementError(error, 'preparing the probe role', object);
   const us = quoteName(facts.user);
   const admin = roles.map((role) => `GRANT ${quoteName(role)} TO ${us} WITH ADMIN OPTION`);
-  const sql = [`ALTER ROLE ${us} CREATEROLE`, `GRANT CONNECT, CREATE ON DATABASE ${quoteName(facts.database)} TO ${us} WITH GRANT OPTION`, ...admin].join('; ');
-  return new RowsealError('DatabasePrivilege', 'tests cannot run: our role may not prepare the probe role', { object, next: `let a superuser run: ${sql}`, cause: error });
+  const sql = [`ALTER ROLE ${us} CREATEROLE`, `GRANT CONNECT, TEMPORARY ON DATABASE ${quoteName(facts.database)} TO ${us} WITH GRANT OPTION`, ...admin].join('; ');
+  return new RowsealError('DatabasePrivilege', 'nothing can be evaluated on the probe connection: our role may not prepare the probe role', { object, next: `let a superuser run: ${sql}`, cause: error });
 }

@@ -31,7 +31,10 @@ export function operationSql(operation: Operation): string {
   }
 }
 
-export function createPolicySql(policy: CompiledPolicy, table: TableName): string {
+/** What CREATE POLICY says; a copy's policy is no more than that. */
+export type PolicyText = Pick<CompiledPolicy, 'name' | 'as' | 'command' | 'roles' | 'using' | 'check'>;
+
+export function createPolicySql(policy: PolicyText, table: TableName): string {
   const head = `create policy ${quoteName(policy.name)} on ${quoteTable(table)} as ${policy.as.toLowerCase()} for ${policy.command.toLowerCase()}`;
   return `${head} to ${quoteRoles(policy.roles)}${expressionsSql(policy)}`;
 }
@@ -42,6 +45,6 @@ export function functionSql({ schema, name, roles, definition }: CompiledFunctio
   return `${definition};\nrevoke all on function ${signature} from public;\ngrant execute on function ${signature} to ${quoteRoles(roles)}`;
 }
 
-function expressionsSql({ using, check }: CompiledPolicy): string {
+function expressionsSql({ using, check }: Pick<CompiledPolicy, 'using' | 'check'>): string {
   return `${using === undefined ? '' : `\n  using (${using})`}${check === undefined ? '' : `\n  with check (${check})`}`;
 }
