@@ -123,7 +123,7 @@ describe.each([15, 18] as const)('targets on PostgreSQL %i', (major) => {
     const randomness = { bytes: (length: number) => randomBytes(length) };
     const facts = await flow.session.exclusively((query) => readFacts(query, flow.session.target), never);
     const probe = createProbe({ session: flow.session, facts, randomness });
-    const checks = createPolicyChecks({ session: flow.session, probe, randomness, claims: { type: 'Setting', setting } });
+    const checks = createPolicyChecks({ session: flow.session, probe, claims: { type: 'Setting', setting } });
     const tests = [{ name: 'own', fixture: { orders: [{ tenant_id: 'a' }, { tenant_id: 'b' }] }, as: { role: 'app', claims: { t: 'a' } }, expect: { table: 'orders', count: 1 } }];
     expect(await checks.runFixtureTests({ tests, schema: 'shop', desired, observation }, never)).toEqual([{ name: 'own', passed: true }]);
     await probe.close(never);
