@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // The command line: one file a verb, wired here, and the exit status of DESIGN §6.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeError } from '../model/errors.ts';
 import { registerApprove } from './approve.ts';
@@ -13,6 +12,7 @@ import { registerPlan } from './plan.ts';
 import { registerProve } from './prove.ts';
 import { registerRun } from './run.ts';
 import { registerVerify } from './verify.ts';
+import { packageVersion } from './version.ts';
 
 const verbs = [registerRun, registerOperator, registerPlan, registerApprove, registerLint, registerVerify, registerProve, registerLog, registerBootstrap];
 
@@ -44,11 +44,6 @@ function report(error: unknown, io: Io): ExitStatus {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 3;
   if (!io.signal.aborted) writeLine(io.stderr, `rowseal: ${describeError(error)}`);
   return 3;
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-  return version;
 }
 
 /** The process as an Io. A closed pipe, as after `| head`, ends the process quietly. */

@@ -1,5 +1,5 @@
 // What a lint is, and what it finds.
-import type { Witness } from '../policy/witness.ts';
+import type { Witness, WitnessOutcome } from '../policy/witness.ts';
 import type { Landscape } from './landscape.ts';
 
 /** error: some role reaches rows that its policies keep from it. warning: it can under a condition, or policies don't do what they say. info: a side channel, or worth knowing. */
@@ -37,4 +37,9 @@ export interface LintFinding {
 export interface Finding extends LintFinding {
   readonly lint: string;
   readonly severity: Severity;
+}
+
+export interface WitnessedFinding extends Finding {
+  /** Missing where there is no witness, or none was asked for. */
+  readonly outcome?: WitnessOutcome;
 }

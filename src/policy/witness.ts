@@ -4,6 +4,8 @@ import type { TableName } from './table-name.ts';
 export type Witness = WitnessAct & {
   /** The role that acts. */
   readonly role: string;
+  /** Session settings it acts under, claims among them; none otherwise. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** What is proven when it is shown, as one sentence. */
   readonly shows: string;
 };
@@ -17,6 +19,14 @@ type WitnessAct =
   | { readonly kind: 'ReadsPastRoot'; readonly relation: TableName; readonly through: TableName }
   /** The view returns other rows than its own query does under the role's own rights. */
   | { readonly kind: 'ViewReadsMore'; readonly view: TableName }
-  /** An UPDATE or DELETE without WHERE reaches more rows than the role sees. */
-  | { readonly kind: 'WritesUnseen'; readonly table: TableName; readonly command: 'Update' | 'Delete'; readonly column?: string }
+  /** A DELETE without WHERE, or an UPDATE of the nullable column to NULL, reaches more rows than the role sees. */
+  | { readonly kind: 'WritesUnseen'; readonly table: TableName; readonly command: 'Delete' }
+  | { readonly kind: 'WritesUnseen'; readonly table: TableName; readonly command: 'Update'; readonly column: string }
   | { readonly kind: 'Truncates'; readonly table: TableName };
+
+export interface WitnessOutcome {
+  /** NotShown: it was run, and the data that is there now does not show it. */
+  readonly result: 'Shown' | 'NotShown' | 'NotRun';
+  /** Counts and reasons, never row contents. */
+  readonly detail: string;
+}

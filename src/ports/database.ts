@@ -3,6 +3,7 @@ import type { ClaimsConfiguration } from '../model/claims.ts';
 import type { DatabaseConnectionSpec } from '../model/kinds.ts';
 import type { AuditDatabase } from './audit-database.ts';
 import type { Secret } from './cluster.ts';
+import type { LintDatabase } from './lint-database.ts';
 import type { PolicyDatabase } from './policy-database.ts';
 
 export type Capability = 'LogicalDecoding' | 'EventTriggers' | 'BypassRLS' | 'CreateRole' | 'Superuser';
@@ -22,6 +23,7 @@ export interface ServerFacts {
 export interface Database {
   readonly facts: ServerFacts;
   readonly policies: PolicyDatabase;
+  readonly lint: LintDatabase;
   readonly audit: AuditDatabase;
   /** Rejects when the session that holds the advisory lock is lost; nothing may be applied after that. */
   readonly lost: Promise<never>;

@@ -1,17 +1,13 @@
 // Databases to lint: one fresh database a case on a real PostgreSQL, with the roles that the pages of docs/lints speak of.
 import pg from 'pg';
-import { readCatalog } from '../../src/adapters/postgres/lint-catalog.ts';
-import { readOnly } from '../../src/adapters/postgres/read-only-session.ts';
-import type { Finding } from '../../src/lint/lint.ts';
-import { runLints } from '../../src/lint/run-lints.ts';
-import type { Catalog } from '../../src/policy/catalog.ts';
+import { lintDatabase } from '../../src/cli/lint-database.ts';
+import type { WitnessedFinding } from '../../src/lint/lint.ts';
 import type { ConnectionTarget } from '../../src/ports/database.ts';
 import type { Postgres } from '../parts/postgres.ts';
 
 export interface Case {
   readonly target: ConnectionTarget;
-  readonly catalog: Catalog;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly WitnessedFinding[];
 }
 
 const never = new AbortController().signal;
@@ -24,8 +20,8 @@ export async function withCase<T>(postgres: Postgres, sql: string, look: (found:
     await asAdmin(postgres, 'postgres', (admin) => admin.query(`create role owner login; create role app login; grant create on database ${name} to owner`));
     await asAdmin(postgres, name, (admin) => admin.query(`grant create on schema public to owner; set role owner; ${sql}`));
     const target: ConnectionTarget = { host: '127.0.0.1', port: postgres.port, database: name, user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claims: { type: 'Setting', setting: 'request.jwt.claims' } };
-    const catalog = await readOnly(target, { purpose: 'lint', doing: 'reading the catalog' }, readCatalog, never);
-    return await look({ target, catalog, findings: runLints(catalog) });
+    const { findings } = await lintDatabase(target, { select: (all) => ({ findings: all, allowed: [] }), witnesses: true }, never);
+    return await look({ target, findings });
   } finally {
     await asAdmin(postgres, 'postgres', async (admin) => {
       await admin.query(`drop database ${name} with (force)`);

@@ -7,6 +7,7 @@ import { createAuditDatabase } from './audit-database.ts';
 import { connectionTarget } from './connection-target.ts';
 import { readFacts } from './facts.ts';
 import { upgradePolicySchema } from './install-policy.ts';
+import { createLintDatabase } from './lint-database.ts';
 import { createPolicyChecks } from './policy-checks.ts';
 import { createPolicyStore } from './policy-store.ts';
 import { createProbe } from './probe.ts';
@@ -50,6 +51,7 @@ async function join(session: Session, target: ConnectionTarget, { clock, randomn
       ...createPolicyStore({ session, clock, claims }),
       ...createPolicyChecks({ session, probe, claims }),
     },
+    lint: createLintDatabase({ session, probe }),
     audit: createAuditDatabase({ session, facts, target, randomness, logger }),
     lost: session.lost,
     close: async () => {

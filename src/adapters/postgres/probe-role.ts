@@ -4,9 +4,12 @@ import type { ServerFacts } from '../../ports/database.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
 
+/** What a probe has to know of its server. */
+export type ProbeFacts = Pick<ServerFacts, 'user' | 'database' | 'versionNumber'>;
+
 export interface ProbeRole {
   readonly name: string;
-  readonly facts: ServerFacts;
+  readonly facts: ProbeFacts;
   /** What pg_authid keeps of the password. */
   readonly verifier: string;
   /** Whether the role has this process's password already. */
@@ -51,12 +54,12 @@ export async function settleProbeRole(query: RunQuery, role: ProbeRole): Promise
 }
 
 /** Nothing where there is nothing to take away. */
-export async function retireProbeRole(query: RunQuery, name: string, facts: ServerFacts): Promise<void> {
+export async function retireProbeRole(query: RunQuery, name: string, facts: ProbeFacts): Promise<void> {
   for (const membership of await membershipsOf(query, name, facts)) await revoke(query, name, membership, facts);
   if ((await stateOf(query, name))?.login === true) await query(`alter role ${quoteName(name)} nologin password null`);
 }
 
-export async function dropProbeRole(query: RunQuery, name: string, facts: ServerFacts): Promise<void> {
+export async function dropProbeRole(query: RunQuery, name: string, facts: ProbeFacts): Promise<void> {
   if ((await stateOf(query, name)) === undefined) return;
   await query(`revoke connect, temporary on database ${quoteName(facts.database)} from ${quoteName(name)}`);
   await query(`drop role ${quoteName(name)}`);
@@ -108,7 +111,7 @@ function foreignGrant(name: string, { role, grantor }: Membership): RowsealError
   });
 }
 
-async function membershipsOf(query: RunQuery, name: string, facts: ServerFacts): Promise<readonly Membership[]> {
+async function membershipsOf(query: RunQuery, name: string, facts: ProbeFacts): Promise<readonly Membership[]> {
   return query<Membership>(
     `select g.rolname::text as role, coalesce(b.rolname::text, '') as grantor, m.admin_option${hasGrantOptions(facts) ? ' or m.inherit_option' : ''} as wide
        from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid
@@ -118,10 +121,10 @@ async function membershipsOf(query: RunQuery, name: string, facts: ServerFacts):
 }
 
 /** Since 16 several grantors may have granted the same; before, any of them is revoked with the one. */
-async function revoke(query: RunQuery, name: string, { role, grantor }: Membership, facts: ServerFacts): Promise<void> {
+async function revoke(query: RunQuery, name: string, { role, grantor }: Membership, facts: ProbeFacts): Promise<void> {
   await query(`revoke ${quoteName(role)} from ${quoteName(name)}${hasGrantOptions(facts) ? ` granted by ${quoteName(grantor)}` : ''}`);
 }
 
-function hasGrantOptions(facts: ServerFacts): boolean {
+function hasGrantOptions(facts: ProbeFacts): boolean {
   return facts.versionNumber >= 160_000;
 }

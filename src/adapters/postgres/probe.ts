@@ -2,11 +2,11 @@
 import type pg from 'pg';
 import { RowsealError } from '../../model/errors.ts';
 import type { Randomness } from '../../ports/clock.ts';
-import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
+import type { ConnectionTarget } from '../../ports/database.ts';
 import { connectClient, endClient, wireOf } from './connection.ts';
 import { describeTarget, errorCodeOf, statementError } from './database-error.ts';
 import { createMutex } from './mutex.ts';
-import { dropProbeRole, expiredProbeRoles, type ProbeRole, retireProbeRole, settleProbeRole } from './probe-role.ts';
+import { dropProbeRole, expiredProbeRoles, type ProbeFacts, type ProbeRole, retireProbeRole, settleProbeRole } from './probe-role.ts';
 import { quoteName } from './quote.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import type { RunQuery, Session } from './session.ts';
@@ -23,7 +23,7 @@ export interface Probe {
 
 export interface ProbeOptions {
   readonly session: Pick<Session, 'target' | 'transaction'>;
-  readonly facts: ServerFacts;
+  readonly facts: ProbeFacts;
   readonly randomness: Randomness;
   /** A role of its own for this process, dropped on close: what a command line uses beside an operator. */
   readonly temporary?: boolean;

@@ -1,0 +1,129 @@
+// What each kind of witness does, and when its leak counts as shown. Counts only: no value of a row leaves the server.
+import type { TableName } from '../../policy/table-name.ts';
+import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
+import { errorCodeOf } from './database-error.ts';
+import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
+import type { RunQuery } from './run-query.ts';
+
+/** Enough to show a leak, few enough for any table. */
+const mostRows = 1000;
+
+/** `become` turns the connection into the role; what needs the catalog is looked up before. */
+export async function actOut(query: RunQuery, witness: Witness, become: () => Promise<void>): Promise<WitnessOutcome> {
+  const act = `${witness.role} reads`;
+  switch (witness.kind) {
+    case 'ReadsRows':
+      await readOnlyAs(query, become);
+      return moreThan({ act, found: await countIn(query, quoteTable(witness.relation)), allowed: 0 });
+    case 'ReadsPastPolicies':
+      return readsPastPolicies(query, witness.relation, become);
+    case 'ReadsPastRoot':
+      await readOnlyAs(query, become);
+      return moreThan({
+        act,
+        found: await countIn(query, quoteTable(witness.relation)),
+        allowed: await tryCount(query, sameRowsOfRoot(witness.relation, witness.through)),
+        against: 'through its root',
+      });
+    case 'ViewReadsMore':
+      return viewReadsMore(query, witness.view, { role: witness.role, become });
+    case 'WritesUnseen':
+      await become();
+      return moreThan({ act: `${witness.role} reaches`, found: await reached(query, witness), allowed: await tryCount(query, quoteTable(witness.table)), against: 'that it sees' });
+    case 'Truncates':
+      await become();
+      await query(`truncate table ${quoteTable(witness.table)}`);
+      return { result: 'Shown', detail: `${witness.role} emptied the table; it was rolled back` };
+  }
+}
+
+async function readOnlyAs(query: RunQuery, become: () => Promise<void>): Promise<void> {
+  await query('set transaction read only');
+  await become();
+}
+
+/** With row_security off, PostgreSQL answers with an error wherever a policy would have been asked. */
+async function readsPastPolicies(query: RunQuery, relation: TableName, become: () => Promise<void>): Promise<WitnessOutcome> {
+  await query('set local row_security = off');
+  await readOnlyAs(query, become);
+  try {
+    const rows = await countIn(query, quoteTable(relation));
+    return { result: 'Shown', detail: `no policy was asked; ${counted(rows)} can be read` };
+  } catch (error) {
+    if (errorCodeOf(error) !== '42501') throw error;
+    return { result: 'NotShown', detail: 'a policy was asked, or the right to read is missing' };
+  }
+}
+
+/** The view against its own query under the role's own rights: what differs, the view lent. */
+async function viewReadsMore(query: RunQuery, view: TableName, { role, become }: { readonly role: string; readonly become: () => Promise<void> }): Promise<WitnessOutcome> {
+  const [row] = await query<{ definition: string }>(`select pg_get_viewdef(${quoteLiteral(quoteTable(view))}::regclass) as definition`);
+  const own = `(${(row?.definition ?? '').trim().replace(/;$/, '')})`;
+  await readOnlyAs(query, become);
+  const through = await countIn(query, quoteTable(view));
+  const direct = await tryCount(query, own);
+  const counts = moreThan({ act: `${role} reads`, found: through, allowed: direct, against: 'with its own rights' });
+  if (through > direct || through === 0 || through >= mostRows) return counts;
+  // As many rows, but an aggregate of other ones? A query that answers itself differently each time proves nothing.
+  const [first, again] = [await contentOf(query, quoteTable(view)), await contentOf(query, quoteTable(view))];
+  const differs = first === again && first !== (await contentOf(query, own).catch(() => first));
+  return differs ? { result: 'Shown', detail: `${role} reads other values than with its own rights` } : counts;
+}
+
+async function contentOf(query: RunQuery, source: string): Promise<string> {
+  const [row] = await query<{ digest: string | null }>(`select md5(string_agg(md5(x::text), ',' order by md5(x::text))) as digest from ${source} x`);
+  return row?.digest ?? '';
+}
+
+/** Rows of the root that are stored in the relation or below it. */
+function sameRowsOfRoot(relation: TableName, root: TableName): string {
+  return `(select 1 from ${quoteTable(root)} r where r.tableoid in (with recursive t as (
+      select ${quoteLiteral(quoteTable(relation))}::regclass::oid as oid union all select i.inhrelid from pg_inherits i join t on i.inhparent = t.oid) select t.oid from t))`;
+}
+
+/** How many rows a write without WHERE reaches. RETURNING, or a column that is read, would bring in the SELECT policies, so PL/pgSQL counts. */
+async function reached(query: RunQuery, act: Extract<Witness, { kind: 'WritesUnseen' }>): Promise<number> {
+  const table = quoteTable(act.table);
+  const write = act.command === 'Delete' ? `delete from ${table}` : `update ${table} set ${quoteName(act.column)} = null`;
+  await query('savepoint write');
+  const body = `declare n bigint; begin ${write}; get diagnostics n = row_count; perform set_config('rowseal.reached', n::text, false); end`;
+  await query(`do ${quoteLiteral(body)}`);
+  const [row] = await query<{ reached: string }>(`select current_setting('rowseal.reached') as reached`);
+  await query('rollback to savepoint write');
+  return Number(row?.reached ?? 0);
+}
+
+/** Zero where the role may not read it, or where its policies fail without claims. */
+async function tryCount(query: RunQuery, source: string): Promise<number> {
+  await query('savepoint counting');
+  try {
+    return await countIn(query, source);
+  } catch (error) {
+    if (errorCodeOf(error) === undefined || errorCodeOf(error) === '57014') throw error;
+    await query('rollback to savepoint counting');
+    return 0;
+  }
+}
+
+async function countIn(query: RunQuery, source: string): Promise<number> {
+  const [row] = await query<{ count: number }>(`select count(*)::int as count from (select 1 from ${source} as source limit ${mostRows}) as counted`);
+  return row?.count ?? 0;
+}
+
+interface Comparison {
+  /** `app reads`. */
+  readonly act: string;
+  readonly found: number;
+  readonly allowed: number;
+  /** What the allowed ones are: `with its own rights`. */
+  readonly against?: string;
+}
+
+function moreThan({ act, found, allowed, against }: Comparison): WitnessOutcome {
+  const rest = against === undefined ? '' : `, ${allowed === 0 ? 'none' : counted(allowed)} ${against}`;
+  return { result: found > allowed ? 'Shown' : 'NotShown', detail: found === 0 ? `there is no row now that ${act}` : `${act} ${counted(found)}${rest}` };
+}
+
+function counted(rows: number): string {
+  return rows >= mostRows ? `${mostRows} rows or more` : `${rows} ${rows === 1 ? 'row' : 'rows'}`;
+}

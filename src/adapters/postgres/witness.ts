@@ -1,0 +1,82 @@
+// Runs witnesses as the roles they name, on the probe connection, each in a transaction of its own that is rolled back (DESIGN §5).
+import { RowsealError } from '../../model/errors.ts';
+import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
+import { errorCodeOf, sayable } from './database-error.ts';
+import type { Probe } from './probe.ts';
+import { quoteName } from './quote.ts';
+import type { RunQuery, Session } from './session.ts';
+import { testableRoles } from './testable-roles.ts';
+import { actOut } from './witness-act.ts';
+
+export interface WitnessRunner {
+  readonly session: Pick<Session, 'transaction'>;
+  readonly probe: Probe;
+}
+
+/** Short, since some of it waits for locks that others would then wait behind. */
+const settings = `set local statement_timeout = '5s'; set local lock_timeout = '200ms'; set local search_path = pg_catalog, pg_temp; set local row_security = on`;
+/** A connection of the probe serves this many; it has a deadline of its own. */
+const perConnection = 10;
+
+/** One outcome a witness, in their order. Never throws for what a witness meets; throws for a lost database. */
+export async function runWitnesses(witnesses: readonly Witness[], { session, probe }: WitnessRunner, signal: AbortSignal): Promise<readonly WitnessOutcome[]> {
+  if (witnesses.length === 0) return [];
+  const refusals = await session.transaction((query) => testableRoles(query, [...new Set(witnesses.map((witness) => witness.role))]), signal);
+  const outcomes = new Map<Witness, WitnessOutcome>();
+  for (const witness of witnesses) {
+    const refusal = refusals.get(witness.role);
+    if (refusal !== undefined) outcomes.set(witness, { result: 'NotRun', detail: refusal });
+  }
+  for (const batch of batchesByRole(witnesses.filter((witness) => !outcomes.has(witness)))) {
+    const [first] = batch;
+    if (first === undefined) continue;
+    const unavailable = await runBatch(batch, first.role, { probe, outcomes }, signal);
+    if (unavailable === undefined) continue;
+    for (const witness of witnesses) if (!outcomes.has(witness)) outcomes.set(witness, { result: 'NotRun', detail: unavailable });
+  }
+  return witnesses.map((witness) => outcomes.get(witness) ?? { result: 'NotRun', detail: 'it was not reached' });
+}
+
+/** Why no witness can be run at all; undefined when this batch was. */
+async function runBatch(batch: readonly Witness[], role: string, { probe, outcomes }: { readonly probe: Probe; readonly outcomes: Map<Witness, WitnessOutcome> }, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await probe.use(
+      [role],
+      async (query) => {
+        for (const witness of batch) outcomes.set(witness, await rolledBack(query, witness));
+      },
+      signal,
+    );
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    // The probe could not be made or could not connect: findings stand without their witness.
+    if (error instanceof RowsealError) return error.describe();
+    throw error;
+  }
+}
+
+function batchesByRole(witnesses: readonly Witness[]): readonly (readonly Witness[])[] {
+  const byRole = Map.groupBy(witnesses, (witness) => witness.role);
+  return [...byRole.values()].flatMap((all) => Array.from({ length: Math.ceil(all.length / perConnection) }, (_, index) => all.slice(index * perConnection, (index + 1) * perConnection)));
+}
+
+async function rolledBack(query: RunQuery, witness: Witness): Promise<WitnessOutcome> {
+  await query('begin');
+  try {
+    await query(settings);
+    return await actOut(query, witness, () => become(query, witness));
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) throw error;
+    return { result: 'NotRun', detail: code === '57014' ? 'it took longer than 5 s' : code === '55P03' ? 'others hold locks on the table' : `it failed: ${sayable(error)}` };
+  } finally {
+    await query('rollback').catch(() => undefined);
+  }
+}
+
+/** From here on everything happens as the role; stepping out of it reaches the probe, which owns nothing. */
+async function become(query: RunQuery, { role, settings: wanted }: Witness): Promise<void> {
+  for (const [name, value] of Object.entries(wanted ?? {})) await query('select set_config($1, $2, true)', [name, value]);
+  await query(`set local role ${quoteName(role)}`);
+}
