@@ -42,7 +42,7 @@ interface Failure {
   readonly refused: boolean;
 }
 
-const refusals: readonly string[] = ['BadPredicate', 'BadReference', 'DatabaseConflict', 'NotGranted', 'DatabaseObjectMissing', 'DatabasePrivilege'];
+const refusals: readonly string[] = ['BadPredicate', 'BadReference', 'DatabaseConflict', 'NotGranted', 'Contradiction', 'DatabaseObjectMissing', 'DatabasePrivilege'];
 
 /** One policy that cannot be planned does not hide the others. */
 async function planAll(cluster: Cluster, signal: AbortSignal): Promise<{ planned: readonly PlannedPolicy[]; failures: readonly Failure[] }> {

@@ -17,6 +17,7 @@ export const errorCodes = [
   'DatabaseStatement',
   'WaitingForLock',
   'NotGranted',
+  'Contradiction',
   'TestFailed',
   'SlotLost',
   'SourceRewound',

@@ -34,6 +34,8 @@ export interface CompiledTable {
   readonly table: TableName;
   readonly rowSecurity: RowSecurity;
   readonly policies: readonly CompiledPolicy[];
+  /** Where policies that no RowPolicy owns are to be dropped: the names that are somebody's all the same. */
+  readonly removesUnmanagedBut?: readonly string[];
 }
 
 /** A literal and the type it is cast to, as SQL. */

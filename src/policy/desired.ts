@@ -45,6 +45,10 @@ export interface Desired {
   readonly tables: readonly DesiredTable[];
   /** What the target means, too, but can't carry policies. */
   readonly ungovernable: readonly TableName[];
+  /** Whether policies that no RowPolicy owns are dropped. */
+  readonly removesUnmanaged: boolean;
+  /** Policies that other RowPolicies name themselves, by table; they are about to be theirs. */
+  readonly named: Neighbours['named'];
   /** Every table that some RowPolicy of this database governs: reading one inside a policy needs a helper function. */
   readonly governed: readonly TableName[];
 }
@@ -53,9 +57,11 @@ export interface Desired {
 export interface Neighbours {
   readonly governed: readonly TableName[];
   readonly forced: readonly TableName[];
+  /** Policies that they name themselves: who adopts them is not us, and they are nobody's to remove. */
+  readonly named: readonly { readonly table: TableName; readonly name: string }[];
 }
 
-export const noNeighbours: Neighbours = { governed: [], forced: [] };
+export const noNeighbours: Neighbours = { governed: [], forced: [], named: [] };
 
 export function ownerOf(key: ObjectKey): string {
   return `${key.namespace}/${key.name}`;
@@ -65,7 +71,7 @@ export function ownerOf(key: ObjectKey): string {
 export function desiredFrom(key: ObjectKey, spec: RowPolicySpec, neighbours: Neighbours = noNeighbours): Desired {
   const policies = spec.rules.flatMap((rule) => policiesOf(key, rule, spec.target.schema));
   requireDistinctNames(key, policies);
-  const declared = { owner: ownerOf(key), target: spec.target, rowSecurity: spec.rowSecurity ?? 'Forced', policies, tables: [], ungovernable: [], governed: [] };
+  const declared = { owner: ownerOf(key), target: spec.target, rowSecurity: spec.rowSecurity ?? 'Forced', policies, removesUnmanaged: spec.unmanagedPolicies === 'Remove', named: [], tables: [], ungovernable: [], governed: [] };
   return withTables(declared, namedTables(spec.target).map((table) => ({ table, root: table })), neighbours);
 }
 
@@ -75,6 +81,7 @@ export function withTables(desired: Desired, tables: readonly TargetedTable[], n
   const forced = new Set(neighbours.forced.map(tableKey));
   return {
     ...desired,
+    named: neighbours.named,
     governed: [...tables.map(({ table }) => table), ...neighbours.governed.filter((name) => !own.has(tableKey(name)))],
     tables: tables.map(({ table, root }) => ({ table, root, rowSecurity: forced.has(tableKey(table)) ? 'Forced' : desired.rowSecurity, policies: desired.policies })),
   };

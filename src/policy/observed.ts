@@ -78,6 +78,8 @@ export interface ObservedTable {
   readonly columns: readonly ObservedColumn[];
   /** By name. */
   readonly policies: readonly ObservedPolicy[];
+  /** Roles that row security would bind and does not bind fully yet, with the roles asked for whose rights each has; none once it is forced. */
+  readonly readers: readonly { readonly name: string; readonly actsAs: readonly string[] }[];
   /** What we applied last, by policy name: policies that are gone since are still in it. */
   readonly applied: readonly AppliedPolicy[];
   /** The row security that we applied last; empty before the first time. */

@@ -1,5 +1,6 @@
 // The plan: ordered steps from what is observed to what is desired, so that no prefix of them opens anything.
 import { adoptable, requireNobodyElses, sameRoles, sameShape } from './adoption.ts';
+import { blindness } from './blindness.ts';
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
 import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
 import { flagsWereApplied, wasApplied } from './mending.ts';
@@ -49,11 +50,19 @@ function stepsForTable(owner: string, table: CompiledTable, observed: ObservedTa
   return [
     ...(flagsWereApplied(table, observed) ? mending(flagSteps(table, observed)) : flagSteps(table, observed)),
     ...dropSteps(observed, gone, `${owner} no longer declares it`),
+    ...dropSteps(observed, unmanaged(table, observed), `no RowPolicy owns it, and ${owner} removes what is unmanaged`),
     ...table.policies.flatMap((policy) => {
       const steps = policySteps({ owner, policy, table: observed });
       return wasApplied(policy, observed, owner) ? mending(steps) : steps;
     }),
   ];
+}
+
+/** Policies of nobody: neither recorded, nor marked, nor named by a RowPolicy. */
+function unmanaged({ policies, removesUnmanagedBut: spared }: CompiledTable, observed: ObservedTable): readonly ObservedPolicy[] {
+  if (spared === undefined) return [];
+  const named = new Set([...spared, ...policies.map((policy) => policy.name)]);
+  return observed.policies.filter((policy) => observedOwner(policy) === undefined && !named.has(policy.name));
 }
 
 function mending(steps: readonly PhasedStep[]): readonly PhasedStep[] {
@@ -64,12 +73,12 @@ function flagSteps(table: CompiledTable, observed: ObservedTable): readonly Phas
   const name = observed.table;
   const steps: PhasedStep[] = [];
   if (!observed.rowSecurity) {
-    steps.push({ phase: phases.tighten, step: { operation: { kind: 'EnableRowSecurity', table: name }, why: 'row security is off, so every policy is without effect', widening: false } });
+    steps.push({ phase: phases.tighten, step: { operation: { kind: 'EnableRowSecurity', table: name }, why: `row security is off, so every policy is without effect${blindness(table, observed)}`, widening: false } });
   }
   if (table.rowSecurity === 'Forced' && !observed.forced) {
     steps.push({
       phase: phases.tighten,
-      step: { operation: { kind: 'ForceRowSecurity', table: name }, why: `row security is declared Forced: it binds the owner ${observed.owner}, too`, widening: false },
+      step: { operation: { kind: 'ForceRowSecurity', table: name }, why: `row security is declared Forced: it binds the owner ${observed.owner}, too${observed.rowSecurity ? blindness(table, observed) : ''}`, widening: false },
     });
   }
   if (table.rowSecurity === 'Enabled' && observed.forced) {

@@ -1,5 +1,6 @@
 // Reconciles DatabaseConnection: Secret → target → one connected Database → status; and lends the database to the others.
 import { abandonAnnotation } from '../model/annotations.ts';
+import type { ConditionUpdate } from '../model/condition.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type DatabaseConnectionStatus, describeObject, type Resource, resolveRef } from '../model/kinds.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -8,6 +9,7 @@ import type { Database, DatabaseEngine } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
 import { failureReason } from './connection-attempt.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
+import { isExempt } from './exempt-roles.ts';
 import { createOpenDatabases, idOf, type OpenDatabases } from './open-databases.ts';
 import { type Readiness, readinessConditions } from './readiness.ts';
 import type { ReconcileOutcome, Reconciler } from './reconciler.ts';
@@ -40,9 +42,10 @@ export function createDatabaseConnectionReconciler(options: DatabaseConnectionOp
     const key = connection.metadata;
     await options.cluster.setFinalizer(connection, true, signal);
     try {
-      const { facts } = await databases.connect(connection, signal);
+      const { facts, policies } = await databases.connect(connection, signal);
       failures.delete(idOf(key));
-      await options.cluster.updateStatus(connection, readyStatus(connection, facts, options), signal);
+      const exempt = await lookAtExemptRoles(connection, policies, signal);
+      await options.cluster.updateStatus(connection, readyStatus(connection, { facts, exempt }, options), signal);
       return { requeueAfterMs: recheckMs };
     } catch (error) {
       signal.throwIfAborted();
@@ -119,7 +122,30 @@ async function reportFailure(connection: Connection, error: unknown, { options, 
   cluster.notify(connection, { type: 'Warning', reason: readiness.reason, action: 'Connect', message: readiness.message });
 }
 
-function readyStatus(connection: Connection, facts: Database['facts'], { cluster, clock }: DatabaseConnectionOptions): DatabaseConnectionStatus {
+/** The roles as the server has them; none of the declared ones that it does not know is left out. */
+async function lookAtExemptRoles({ spec }: Connection, policies: Database['policies'], signal: AbortSignal): Promise<ExemptRoles> {
+  const names = spec.exemptRoles ?? [];
+  if (names.length === 0) return [];
+  const observation = await policies.observe({ owner: '', tables: [], roles: names }, signal);
+  return names.map((name) => ({ name, bypassesRowSecurity: isExempt(name, observation) }));
+}
+
+type ExemptRoles = NonNullable<DatabaseConnectionStatus['exemptRoles']>;
+
+const exemptCondition = 'ExemptRolesBypass';
+
+/** Only where exempt roles are declared. */
+function exemptConditions(exempt: ExemptRoles): { readonly others: readonly ConditionUpdate[]; readonly clear: readonly string[] } {
+  if (exempt.length === 0) return { others: [], clear: [exemptCondition] };
+  const bound = exempt.filter((role) => !role.bypassesRowSecurity).map(({ name }) => name);
+  const update: ConditionUpdate =
+    bound.length === 0
+      ? { type: exemptCondition, status: 'True', reason: 'AllBypass', message: 'every exempt role sees all rows' }
+      : { type: exemptCondition, status: 'False', reason: 'RoleBound', message: `row security would bind ${bound.join(', ')}, so no table is newly closed — run ALTER ROLE … BYPASSRLS` };
+  return { others: [update], clear: [] };
+}
+
+function readyStatus(connection: Connection, { facts, exempt }: { readonly facts: Database['facts']; readonly exempt: ExemptRoles }, { cluster, clock }: DatabaseConnectionOptions): DatabaseConnectionStatus {
   const message = `connected to ${facts.database} as ${facts.user}, PostgreSQL ${facts.version}`;
   return {
     observedGeneration: connection.metadata.generation,
@@ -127,8 +153,9 @@ function readyStatus(connection: Connection, facts: Database['facts'], { cluster
     systemIdentifier: facts.systemIdentifier,
     database: facts.database,
     capabilities: [...facts.capabilities],
+    ...(exempt.length === 0 ? {} : { exemptRoles: exempt }),
     dependants: dependantsOf(connection, cluster),
-    conditions: readinessConditions(connection, { state: 'ready', reason: 'Connected', message }, { now: clock.now() }),
+    conditions: readinessConditions(connection, { state: 'ready', reason: 'Connected', message }, { now: clock.now(), ...exemptConditions(exempt) }),
   };
 }
 

@@ -5,7 +5,8 @@ import type { Observation } from '../policy/observed.ts';
 import { resolveTables } from '../policy/resolve.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { ObservationRequest } from '../ports/policy-database.ts';
-import { neighboursOf, requireGrants, testedTables } from './row-policy-scope.ts';
+import { exemptRolesOf, requireExemptions } from './exempt-roles.ts';
+import { neighboursOf, requireAgreement, requireGrants, sharingWith, testedTables } from './row-policy-scope.ts';
 
 export interface Looking {
   readonly cluster: Cluster;
@@ -18,12 +19,15 @@ export interface Look {
   readonly observation: Observation;
 }
 
-/** The selector is resolved, and grants are asked, at every look: both may have changed since the last one. Throws NotGranted, BadPredicate. */
+/** The selector is resolved, and grants are asked, at every look: both may have changed since the last one. Throws NotGranted, Contradiction, BadPredicate, DatabasePrivilege. */
 export async function lookAt(policy: Resource<'RowPolicy'>, { cluster, observe, signal }: Looking): Promise<Look> {
   const declared = desiredFrom(policy.metadata, policy.spec);
   const { target } = policy.spec;
-  const observation = await observe({ owner: declared.owner, target, tables: [...membershipTables(declared), ...testedTables(policy)], roles: rolesOf(declared) });
-  const desired = resolveTables(declared, observation, await neighboursOf(policy, observation, { cluster, signal }));
+  const observation = await observe({ owner: declared.owner, target, tables: [...membershipTables(declared), ...testedTables(policy)], roles: [...rolesOf(declared), ...exemptRolesOf(policy, cluster)] });
+  const sharing = await sharingWith(policy, observation, { cluster, signal });
+  const desired = resolveTables(declared, observation, neighboursOf(sharing));
   await requireGrants(policy, desired, { cluster, signal });
+  requireAgreement(policy, desired, sharing);
+  requireExemptions(policy, cluster, { desired, observation });
   return { desired, observation };
 }

@@ -1,10 +1,11 @@
 // What a RowPolicy asks of its database, and what the other RowPolicies of that database already ask.
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import { contradictionOf, namesOf } from '../policy/contradiction.ts';
 import { type Desired, membershipTables, type Neighbours, rootsOf } from '../policy/desired.ts';
 import type { Observation, ObservedTable } from '../policy/observed.ts';
 import { rootFinder } from '../policy/resolve.ts';
-import type { TableName } from '../policy/table-name.ts';
+import { tableKey, type TableName } from '../policy/table-name.ts';
 import { namedTables } from '../policy/target.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
@@ -60,25 +61,51 @@ export function requireDatabase(policy: Policy, cluster: Cluster, databases: Con
   });
 }
 
-/** What others want of the observed tables. One that is not granted, or only plans, has no say. */
-export async function neighboursOf(policy: Policy, { tables }: Observation, asking: Asking): Promise<Neighbours> {
+/** Another RowPolicy with a say on observed tables. */
+export interface Sharing {
+  readonly policy: Policy;
+  /** The observed tables that it governs. */
+  readonly tables: readonly TableName[];
+}
+
+/** The other RowPolicies that have a say on the observed tables. One that is not granted, or only plans, has none. */
+export async function sharingWith(policy: Policy, { tables }: Observation, asking: Asking): Promise<readonly Sharing[]> {
   const others = policiesOf(databaseKeyOf(policy), asking.cluster).filter(
     ({ metadata, spec }) => spec.mode !== 'Plan' && (metadata.name !== policy.metadata.name || metadata.namespace !== policy.metadata.namespace),
   );
   const schemas = new Set(tables.map(({ table }) => table.schema));
-  const governed: TableName[] = [];
-  const forced: TableName[] = [];
+  const sharing: Sharing[] = [];
   for (const other of others) {
     if (!schemas.has(other.spec.target.schema)) continue;
     const shared = sharedTables(other, tables);
     if (shared.tables.length === 0) continue;
     // Of a selector only the part that meets us is judged: too many contributors can only make tables stricter.
     const roots = other.spec.target.selector === undefined ? namedTables(other.spec.target) : shared.roots;
-    if ((await refusal(other, { tables: roots, roles: [], rights: [] }, asking)) !== undefined) continue;
-    governed.push(...shared.tables);
-    if ((other.spec.rowSecurity ?? 'Forced') === 'Forced') forced.push(...shared.tables);
+    if ((await refusal(other, { tables: roots, roles: [], rights: [] }, asking)) === undefined) sharing.push({ policy: other, tables: shared.tables });
   }
-  return { governed, forced };
+  return sharing;
+}
+
+/** What others want of the observed tables. */
+export function neighboursOf(sharing: readonly Sharing[]): Neighbours {
+  return {
+    governed: sharing.flatMap(({ tables }) => tables),
+    forced: sharing.filter(({ policy }) => (policy.spec.rowSecurity ?? 'Forced') === 'Forced').flatMap(({ tables }) => tables),
+    named: sharing.flatMap(({ policy, tables }) => namesOf(policy.spec).flatMap((name) => tables.map((table) => ({ table, name })))),
+  };
+}
+
+/** Throws Contradiction naming the other RowPolicy; that one, looked at by itself, names this one. */
+export function requireAgreement(policy: Policy, desired: Desired, sharing: readonly Sharing[]): void {
+  const own = new Set(desired.tables.map(({ table }) => tableKey(table)));
+  for (const { policy: other, tables } of sharing) {
+    const contradiction = contradictionOf(policy.spec, other.spec, tables.filter((table) => own.has(tableKey(table))));
+    if (contradiction === undefined) continue;
+    throw new RowsealError('Contradiction', `it contradicts ${describeObject('RowPolicy', other.metadata)}: ${contradiction}`, {
+      object: describeObject('RowPolicy', policy.metadata),
+      next: 'change one of them; until then neither is applied',
+    });
+  }
 }
 
 /** The observed tables that another RowPolicy's target means, too, with their roots there. */
@@ -95,7 +122,8 @@ function sharedTables(other: Policy, observed: readonly ObservedTable[]): { tabl
 export async function requireGrants(policy: Policy, desired: Desired, asking: Asking): Promise<void> {
   const tests = policy.spec.tests ?? [];
   const roles = [...new Set([...policy.spec.rules.flatMap((rule) => rule.roles), ...tests.map((test) => test.as.role)])];
-  await requireWish(policy, { tables: rootsOf(desired), roles, rights: sqlTexts(policy).length > 0 ? ['SQL'] : [] }, asking);
+  const rights: readonly Right[] = [...(sqlTexts(policy).length > 0 ? ['SQL' as const] : []), ...(policy.spec.unmanagedPolicies === 'Remove' ? ['RemoveUnmanaged' as const] : [])];
+  await requireWish(policy, { tables: rootsOf(desired), roles, rights }, asking);
   await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
 }
 

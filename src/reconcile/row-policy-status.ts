@@ -81,7 +81,7 @@ function reasonOf(failure: RowsealError): string {
     case 'DatabaseUnreachable':
       return 'DatabaseNotReady';
     case 'DatabasePrivilege':
-      return 'MissingPrivilege';
+      return failure.object?.startsWith('role ') === true ? 'ExemptRoleBound' : 'MissingPrivilege';
     case 'DatabaseConflict':
       return 'Conflict';
     default:

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
-import { desiredFrom } from '../../src/policy/desired.ts';
+import { desiredFrom, noNeighbours } from '../../src/policy/desired.ts';
 import { formatMarker, parseMarker } from '../../src/policy/marker.ts';
 import { closedPolicyName, policyName } from '../../src/policy/policy-name.ts';
 import { parsePredicate } from '../../src/policy/parse-predicate.ts';
@@ -34,7 +34,7 @@ describe('names of policies', () => {
 describe('rules', () => {
   const rule = { name: 'r', roles: ['b', 'a', 'b'], using: { all: [{ column: 'id', op: 'Eq', value: '1' }] }, check: { all: [{ column: 'id', op: 'Eq', value: '2' }] } } as const;
   const of = (commands: readonly string[], extra: object = {}) =>
-    desiredFrom(key, { databaseRef: { name: 'd' }, target: { schema: 's', tables: ['t'] }, rules: [{ ...rule, ...extra, commands }] } as unknown as RowPolicySpec, { governed: [], forced: [] }).tables[0];
+    desiredFrom(key, { databaseRef: { name: 'd' }, target: { schema: 's', tables: ['t'] }, rules: [{ ...rule, ...extra, commands }] } as unknown as RowPolicySpec, noNeighbours).tables[0];
 
   it('become one policy a command, each with the sides it can have', () => {
     const sides = of(['Select', 'Insert', 'Update', 'Delete'])?.policies.map(({ command, using, check }) => [command, using !== undefined, check !== undefined]);
@@ -53,8 +53,8 @@ describe('rules', () => {
 
   it('are Forced when anybody says so', () => {
     const spec = { databaseRef: { name: 'd' }, target: { schema: 's', tables: ['t'] }, rowSecurity: 'Enabled', rules: [{ ...rule, commands: ['All'] }] } as unknown as RowPolicySpec;
-    expect(desiredFrom(key, spec, { governed: [], forced: [] }).tables[0]?.rowSecurity).toBe('Enabled');
-    expect(desiredFrom(key, spec, { governed: [], forced: [{ schema: 's', table: 't' }] }).tables[0]?.rowSecurity).toBe('Forced');
+    expect(desiredFrom(key, spec, noNeighbours).tables[0]?.rowSecurity).toBe('Enabled');
+    expect(desiredFrom(key, spec, { ...noNeighbours, forced: [{ schema: 's', table: 't' }] }).tables[0]?.rowSecurity).toBe('Forced');
   });
 });
 

@@ -4,14 +4,14 @@ import { compileDesired } from '../../src/adapters/postgres/compile.ts';
 import { policySchemaSql } from '../../src/adapters/postgres/policy-schema.ts';
 import { operationSql, renderSteps } from '../../src/adapters/postgres/render.ts';
 import type { ClaimsConfiguration } from '../../src/model/claims.ts';
-import { desiredFrom } from '../../src/policy/desired.ts';
+import { desiredFrom, noNeighbours } from '../../src/policy/desired.ts';
 import type { Observation, ObservedColumn, ObservedTable } from '../../src/policy/observed.ts';
 import { plan } from '../../src/policy/plan.ts';
 import { type Rules, specOf } from './harness.ts';
 
 const column = (name: string, type: string, extra: Partial<ObservedColumn> = {}): ObservedColumn => ({ name, baseType: { schema: 'pg_catalog', name: type }, declaredType: type, operatorSchema: 'pg_catalog', softInput: true, category: 'U', ...extra });
 const table = (name: string, rowSecurity: boolean): ObservedTable => ({
-  table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', parents: [], selectable: true, owner: 'o', owned: true, rowSecurity, forced: false, policies: [], applied: [], declared: '', digest: '',
+  table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', parents: [], selectable: true, owner: 'o', owned: true, rowSecurity, forced: false, policies: [], readers: [], applied: [], declared: '', digest: '',
   columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar'), column('owner', 'name'), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false })],
 });
 const observation = (versionNumber: number): Observation => ({
@@ -41,7 +41,7 @@ const shapes: Readonly<Record<string, Using>> = {
 
 function compiled(using: Using, versionNumber: number, claims: ClaimsConfiguration = { type: 'Setting', setting: 'request.jwt.claims' }) {
   const rules: Rules = [{ name: 'r', roles: ['app'], commands: ['All'], using }];
-  return compileDesired(desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules }), { governed: [], forced: [] }), observation(versionNumber), { claims, helperSchema: 'rowseal' });
+  return compileDesired(desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules }), noNeighbours), observation(versionNumber), { claims, helperSchema: 'rowseal' });
 }
 
 describe('the SQL we write', () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createPolicyStore } from '../../src/adapters/postgres/policy-store.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
-import { type Desired, desiredFrom, membershipTables, rolesOf } from '../../src/policy/desired.ts';
+import { type Desired, desiredFrom, noNeighbours, membershipTables, rolesOf } from '../../src/policy/desired.ts';
 import { resolveTables } from '../../src/policy/resolve.ts';
 import { type DeletionPolicy, planDeletion } from '../../src/policy/deletion.ts';
 import type { Observation } from '../../src/policy/observed.ts';
@@ -59,7 +59,7 @@ export async function startFlow(postgres: Postgres): Promise<Flow> {
   const planOf: Flow['planOf'] = async (name, declared, governed = []) => {
     const wanted = desiredFrom({ namespace: 'shop', name }, specOf(declared));
     const observation = await store.observe({ owner: wanted.owner, target: wanted.target, tables: membershipTables(wanted), roles: rolesOf(wanted) }, never);
-    const desired = resolveTables(wanted, observation, { governed, forced: [] });
+    const desired = resolveTables(wanted, observation, { ...noNeighbours, governed });
     return plan(store.compile(desired, observation), observation);
   };
   const observe: Flow['observe'] = (name, tables) => store.observe({ owner: `shop/${name}`, tables: tables.map((table) => ({ schema: 'public', table })), roles: [] }, never);

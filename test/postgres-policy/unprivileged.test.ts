@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPolicyStore } from '../../src/adapters/postgres/policy-store.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
-import { desiredFrom, membershipTables } from '../../src/policy/desired.ts';
+import { desiredFrom, noNeighbours, membershipTables } from '../../src/policy/desired.ts';
 import { plan } from '../../src/policy/plan.ts';
 import type { PolicyStore } from '../../src/ports/policy-database.ts';
 import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
@@ -36,7 +36,7 @@ describe.each(supportedMajors)('an unprivileged operator on PostgreSQL %s', (maj
   });
 
   async function converge(rules: Rules, tables = ['orders']): Promise<number> {
-    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules, target: { schema: 'public', tables } }), { governed: [], forced: [] });
+    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, specOf({ rules, target: { schema: 'public', tables } }), noNeighbours);
     const observation = await store.observe({ owner: desired.owner, tables: [...desired.tables.map((table) => table.table), ...membershipTables(desired)], roles: ['app'] }, never);
     const planned = plan(store.compile(desired, observation), observation);
     if (planned.steps.length > 0) expect(await store.apply(planned, never)).toBe('Applied');

@@ -9,7 +9,7 @@ import { createProbe, type Probe } from '../../src/adapters/postgres/probe.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
 import { systemClock } from '../../src/cli/system.ts';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
-import { desiredFrom, membershipTables, rolesOf } from '../../src/policy/desired.ts';
+import { desiredFrom, noNeighbours, membershipTables, rolesOf } from '../../src/policy/desired.ts';
 import { plan } from '../../src/policy/plan.ts';
 import type { PolicyDatabase, PolicyTest, TestOutcome } from '../../src/ports/policy-database.ts';
 import { installationOf, type Postgres, startPostgres } from '../parts/postgres.ts';
@@ -83,7 +83,7 @@ describe.each([
 
   async function run(rules: Rules, tests: readonly PolicyTest[], when: 'Fixture' | 'Live' = 'Fixture'): Promise<readonly TestOutcome[]> {
     const spec: RowPolicySpec = { databaseRef: { name: 'db' }, target: { schema: 'public', tables: ['orders'] }, rules };
-    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, spec, { governed: [], forced: [] });
+    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, spec, noNeighbours);
     const tables = [...desired.tables.map((each) => each.table), ...membershipTables(desired)];
     const observation = await database.observe({ owner: desired.owner, tables, roles: rolesOf(desired) }, signal());
     const request = { tests, schema: 'public', desired, observation };
@@ -169,7 +169,7 @@ describe.each([
 
   test('live: reads the real tables as the role, after the apply', async () => {
     const spec: RowPolicySpec = { databaseRef: { name: 'db' }, target: { schema: 'public', tables: ['orders'] }, rules: tenantRule };
-    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, spec, { governed: [], forced: [] });
+    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, spec, noNeighbours);
     const observation = await database.observe({ owner: desired.owner, tables: desired.tables.map((each) => each.table), roles: ['app'] }, signal());
     expect(await database.apply(plan(database.compile(desired, observation), observation), signal())).toBe('Applied');
     expect(await passes(tenantRule, { as: asAcme, expect: { table: 'orders', count: 2 } }, 'Live')).toBe(true);

@@ -139,3 +139,20 @@ test('is not deleted before its dependants, and names them', async () => {
   expect(cluster.get('DatabaseConnection', key)).toBeUndefined();
   expect(reconciler.get(key)).toBeUndefined();
 });
+
+test('lists the exempt roles and says which of them row security would bind', async () => {
+  setSecret({ uri: postgres.uri() });
+  await withClient(postgres.uri(), (client) => client.query('create role migrator; create role backup bypassrls'));
+  cluster.put('DatabaseConnection', key, { ...spec, exemptRoles: ['migrator', 'backup', 'unknown'] });
+  expect(await reconcile()).toMatchObject({ ready: 'True' });
+  const status = () => cluster.get('DatabaseConnection', key)?.status;
+  const listed = [{ name: 'migrator', bypassesRowSecurity: false }, { name: 'backup', bypassesRowSecurity: true }, { name: 'unknown', bypassesRowSecurity: false }];
+  expect(status()?.exemptRoles).toEqual(listed);
+  expect(findCondition(status()?.conditions, 'ExemptRolesBypass')).toMatchObject({ status: 'False', reason: 'RoleBound', message: expect.stringContaining('migrator, unknown') });
+  await withClient(postgres.uri(), (client) => client.query('alter role migrator bypassrls; create role unknown superuser'));
+  await reconcile();
+  expect(findCondition(status()?.conditions, 'ExemptRolesBypass')?.status).toBe('True');
+  cluster.put('DatabaseConnection', key, spec);
+  await reconcile();
+  expect([status()?.exemptRoles, findCondition(status()?.conditions, 'ExemptRolesBypass')]).toEqual([undefined, undefined]);
+});

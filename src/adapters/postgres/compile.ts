@@ -29,7 +29,8 @@ export function compileDesired(desired: Desired, observation: Observation, optio
   const tables = desired.tables.map((target) => {
     const table = requireTable(target.table, observation);
     requireGovernable(table, observation);
-    return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)) };
+    const spared = desired.removesUnmanaged ? { removesUnmanagedBut: desired.named.filter((other) => sameTable(other.table, target.table)).map(({ name }) => name) } : {};
+    return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)), ...spared };
   });
   return { owner: desired.owner, tables, literals: [...context.literals.values()] };
 }

@@ -68,7 +68,7 @@ select json_build_object(
         join pg_catalog.pg_class pc on pc.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace where i.inhrelid = c.oid), '[]'::json),
      'selectable', ${selectableSql('c', 'c')},
      'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
-     'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity,
+     'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity, 'readers', ${readersSql()},
      'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
      'before', ${before}, 'applied', ${applied}, 'declared', ${declared},
      'columns', ${columnsSql()},
@@ -85,6 +85,16 @@ select json_build_object(
 function selectableSql(relation: string, namespace: string): string {
   return `(${relation}.relpersistence <> 't' and ${namespace}.nspname !~ '^(pg_|rowseal$|information_schema$)'
      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = ${relation}.oid and d.deptype = 'e'))`;
+}
+
+/** Asked only where row security does not bind everybody yet: it is a call for every role. */
+function readersSql(): string {
+  return `case when c.relrowsecurity and c.relforcerowsecurity then '[]'::json else coalesce((
+      select json_agg(json_build_object('name', r.rolname, 'actsAs',
+          array(select w.rolname from pg_catalog.pg_roles w where w.rolname = any ($3::text[]) and pg_has_role(r.oid, w.oid, 'USAGE'))) order by r.rolname)
+        from pg_catalog.pg_roles r
+       where not r.rolsuper and not r.rolbypassrls and r.rolname !~ '^pg_' and r.rolname <> current_user
+         and (r.oid = c.relowner or has_table_privilege(r.oid, c.oid, 'SELECT'))), '[]'::json) end`;
 }
 
 /** Columns with the base type under any domain, where its own equality lives, and whether its input errors can be caught. */
