@@ -16,8 +16,9 @@ export const definerView: Lint = {
 
 function finding(view: CatalogRelation, landscape: Landscape): readonly LintFinding[] {
   const owner = landscape.roles.role(view.owner);
-  const passed = guardedReads(view, landscape).filter((table) => owner === undefined || readsAll(owner, table, landscape));
-  const readers = viewReaders(view, landscape).filter((role) => passed.some((table) => landscape.bound(role, table)));
+  const passed = guardedReads(view, landscape).filter((table) => owner === undefined || asOwner(owner, table, landscape));
+  // Whoever has the owner's rights sees as much without the view.
+  const readers = viewReaders(view, landscape).filter((role) => !landscape.roles.has(role.oid, view.owner) && passed.some((table) => landscape.bound(role, table)));
   if (passed.length === 0 || readers.length === 0) return [];
   const [witness] = readers.filter((role) => role.oid !== 0 && landscape.holders(view, 'SELECT').includes(role));
   return [
@@ -38,8 +39,8 @@ function guardedReads(view: CatalogRelation, landscape: Landscape): readonly Cat
   return (view.view?.reads ?? []).flatMap((oid) => landscape.relation(oid) ?? []).filter((table) => table.rowSecurity);
 }
 
-/** Above the policies, or let through to every row by a policy of its own. */
-function readsAll(owner: CatalogRole, table: CatalogRelation, landscape: Landscape): boolean {
+/** Whether the owner of a view reads every row: above the policies, or let through to every row by one of its own. */
+export function asOwner(owner: CatalogRole, table: CatalogRelation, landscape: Landscape): boolean {
   if (!landscape.bound(owner, table)) return true;
   const policies = landscape.policiesFor(owner, table, 'Select');
   return policies.some((policy) => policy.permissive && policy.using?.text === 'true') && policies.every((policy) => policy.permissive);

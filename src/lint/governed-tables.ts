@@ -1,6 +1,7 @@
 // The tables that a RowPolicy's target means in a catalog: named or selected, with their partitions and inheritance children.
 import type { RowPolicySpec } from '../model/kinds.ts';
 import type { Catalog, CatalogRelation } from '../policy/catalog.ts';
+import { globMatches } from '../policy/resolve.ts';
 import { closure } from './role-power.ts';
 import { titled } from './words.ts';
 
@@ -23,27 +24,5 @@ function isChosen({ schema, tables, selector }: RowPolicySpec['target'], relatio
   if (selector === undefined) return false;
   const { namePattern, hasColumns = [] } = selector;
   const columns = new Set(relation.columns.map((column) => column.name));
-  return (namePattern === undefined || matches(namePattern, relation.name)) && hasColumns.every((column) => columns.has(column));
-}
-
-/** `*` any characters, `?` one, the whole name. Goes back to the last star only, so that no pattern takes long. */
-function matches(pattern: string, name: string): boolean {
-  let at = 0;
-  let star = -1;
-  let afterStar = 0;
-  for (let index = 0; index < name.length; ) {
-    if (pattern[at] === '*') {
-      star = at++;
-      afterStar = index;
-    } else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
-      at++;
-      index++;
-    } else if (star >= 0) {
-      at = star + 1;
-      index = ++afterStar;
-    } else {
-      return false;
-    }
-  }
-  return /^\**$/.test(pattern.slice(at));
+  return (namePattern === undefined || globMatches(namePattern, relation.name)) && hasColumns.every((column) => columns.has(column));
 }

@@ -1,13 +1,37 @@
 // Every lint there is. A lint that is not in this list does not run; docs/lints has a page for each.
+import { bypassingRole } from './bypassing-role.ts';
+import { cascadeIntoGuarded } from './cascade-into-guarded.ts';
 import { definerView } from './definer-view.ts';
+import { foreignKeyOracle } from './foreign-key-oracle.ts';
 import type { Lint } from './lint.ts';
+import { materializedView } from './materialized-view.ts';
 import { ownerWithoutForce } from './owner-without-force.ts';
 import { partitionDirect } from './partition-direct.ts';
+import { policiesWithoutRowSecurity } from './policies-without-row-security.ts';
+import { readAllData } from './read-all-data.ts';
+import { rowSecurityWithoutPolicies } from './row-security-without-policies.ts';
+import { setRolePath } from './set-role-path.ts';
 import { truncateGranted } from './truncate-granted.ts';
+import { uniqueOracle } from './unique-oracle.ts';
+import { unprotectedTable } from './unprotected-table.ts';
+import { viewWithoutBarrier } from './view-without-barrier.ts';
+import { weakWritePolicy } from './weak-write-policy.ts';
 
 export const lints: readonly Lint[] = [
+  bypassingRole,
+  cascadeIntoGuarded,
   definerView,
+  foreignKeyOracle,
+  materializedView,
   ownerWithoutForce,
   partitionDirect,
+  policiesWithoutRowSecurity,
+  readAllData,
+  rowSecurityWithoutPolicies,
+  setRolePath,
   truncateGranted,
+  uniqueOracle,
+  unprotectedTable,
+  viewWithoutBarrier,
+  weakWritePolicy,
 ];

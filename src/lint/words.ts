@@ -24,7 +24,7 @@ export function tableNameOf({ schema, name }: Pick<CatalogRelation, 'schema' | '
 }
 
 /** A name in SQL that people paste; always quoted, so that no name means anything else. */
-function sqlName(...path: readonly string[]): string {
+export function sqlName(...path: readonly string[]): string {
   return path.map((name) => `"${name.replaceAll('"', '""')}"`).join('.');
 }
 

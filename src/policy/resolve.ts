@@ -61,7 +61,7 @@ function isNamed(target: Target, { schema, table }: TableName): boolean {
 }
 
 /** The same strings that LIKE matches with likePattern: whole, by case, character by character; in quadratic time, where a regular expression could take for ever. */
-function globMatches(glob: string, name: string): boolean {
+export function globMatches(glob: string, name: string): boolean {
   const [pattern, text] = [Array.from(glob), Array.from(name)];
   let [at, star, resume] = [0, -1, 0];
   for (let index = 0; index < text.length; ) {

@@ -30,6 +30,12 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
     case 'WritesUnseen':
       await become();
       return moreThan({ act: `${witness.role} reaches`, found: await reached(query, witness), allowed: await tryCount(query, quoteTable(witness.table)), against: 'that it sees' });
+    case 'Cascades':
+      await become();
+      return moreThan({ act: `deleting from ${witness.from.table}, ${witness.role} changes`, found: await cascaded(query, witness), allowed: await tryCount(query, quoteTable(witness.into)), against: 'that it sees' });
+    case 'PeeksBehindView':
+      await become();
+      return peeksBehindView(query, witness.view, witness.role);
     case 'Truncates':
       await become();
       await query(`truncate table ${quoteTable(witness.table)}`);
@@ -91,6 +97,27 @@ async function reached(query: RunQuery, act: Extract<Witness, { kind: 'WritesUns
   const [row] = await query<{ reached: string }>(`select current_setting('rowseal.reached') as reached`);
   await query('rollback to savepoint write');
   return Number(row?.reached ?? 0);
+}
+
+/** Rows that foreign keys changed in the other table, which the statistics of the running transaction count for everybody. */
+async function cascaded(query: RunQuery, { from, into }: Extract<Witness, { kind: 'Cascades' }>): Promise<number> {
+  await query('savepoint write');
+  await query(`delete from ${quoteTable(from)}`);
+  const [row] = await query<{ rows: number }>(
+    `select (pg_stat_get_xact_tuples_deleted(t.oid) + pg_stat_get_xact_tuples_updated(t.oid))::int as rows from (select ${quoteLiteral(quoteTable(into))}::regclass::oid as oid) t`,
+  );
+  await query('rollback to savepoint write');
+  return row?.rows ?? 0;
+}
+
+/** A function so cheap that the planner runs it first; it only counts how often it was called. */
+async function peeksBehindView(query: RunQuery, view: TableName, role: string): Promise<WitnessOutcome> {
+  await query(`select set_config('rowseal.peeked', '0', false)`);
+  const body = `begin perform set_config('rowseal.peeked', (current_setting('rowseal.peeked')::int + 1)::text, false); return true; end`;
+  await query(`create function pg_temp.rowseal_peek(anyelement) returns boolean language plpgsql cost 0.0000001 as ${quoteLiteral(body)}`);
+  const shown = await countIn(query, `(select v.* from ${quoteTable(view)} v where pg_temp.rowseal_peek(v) offset 0)`);
+  const [row] = await query<{ peeked: number }>(`select current_setting('rowseal.peeked')::int as peeked`);
+  return moreThan({ act: `a function of ${role} is handed`, found: row?.peeked ?? 0, allowed: shown, against: 'that the view returns' });
 }
 
 /** Zero where the role may not read it, or where its policies fail without claims. */

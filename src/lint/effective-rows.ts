@@ -1,0 +1,40 @@
+// Which rows a role's policies leave it for a command, as one condition.
+import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import { type Expression, holds } from '../policy/expression.ts';
+import { always, isConstant, neverTrue } from './implication.ts';
+import type { Landscape } from './landscape.ts';
+
+export type RowCommand = 'Select' | 'Update' | 'Delete';
+
+/** Permissive policies joined by OR, restrictive ones by AND; always where no policy is asked, never where none permits. */
+export function effectiveRows(role: CatalogRole, table: CatalogRelation, command: RowCommand, landscape: Landscape): Expression {
+  if (!landscape.bound(role, table)) return always;
+  const policies = landscape.policiesFor(role, table, command);
+  const permitted = policies.filter((policy) => policy.permissive).map((policy) => policy.using?.tree ?? always);
+  const restricted = policies.filter((policy) => !policy.permissive).map((policy) => policy.using?.tree ?? always);
+  if (permitted.length === 0) return neverTrue;
+  return conjunction([...restricted, disjunction(permitted)]);
+}
+
+/** Whether what it lets through depends on who asks: the user, a setting, or a function of the user's own, which may ask both. */
+export function asksSession(expression: Expression): boolean {
+  return holds(expression, (part) => {
+    if (part.kind === 'SessionValue') return /user|role/.test(part.name);
+    return part.kind === 'Function' && (part.schema !== undefined || sessionFunctions.has(part.name));
+  });
+}
+
+const sessionFunctions: ReadonlySet<string> = new Set(['current_setting', 'pg_has_role', 'inet_client_addr', 'pg_backend_pid', 'getpgusername']);
+
+function disjunction(arms: readonly Expression[]): Expression {
+  if (arms.some((arm) => isConstant(arm, true))) return always;
+  const [only] = arms;
+  return arms.length === 1 && only !== undefined ? only : { kind: 'Or', args: arms };
+}
+
+function conjunction(parts: readonly Expression[]): Expression {
+  const needed = parts.filter((part) => !isConstant(part, true));
+  const [only] = needed;
+  if (only === undefined) return always;
+  return needed.length === 1 ? only : { kind: 'And', args: needed };
+}
