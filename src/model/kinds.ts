@@ -133,6 +133,7 @@ export const kindDefinitions: Readonly<Record<KindName, KindDefinition>> = {
     columns: [
       ...readyColumns,
       column('Pending', '.status.plan.total', { type: 'integer', description: 'Statements still to be applied.' }),
+      column('Findings', '.status.findingsTotal', { type: 'integer', description: 'What the lints found.', priority: 1 }),
       column('Database', '.spec.databaseRef.name', { description: 'The DatabaseConnection.', priority: 1 }),
       ...lastColumns,
     ],

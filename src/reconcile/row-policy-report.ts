@@ -2,6 +2,7 @@
 import { findCondition } from '../model/condition.ts';
 import type { ObjectKey, Resource, RowPolicyStatus } from '../model/kinds.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { TableName } from '../policy/table-name.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
@@ -29,6 +30,10 @@ export interface Outcome {
   readonly readiness: Readiness;
   /** When to look again, if before the next poll. */
   readonly againInMs?: number;
+  /** The governed tables; their findings are reported afterwards. */
+  readonly tables?: readonly TableName[];
+  /** Whether something was applied. */
+  readonly changed?: boolean;
 }
 
 export const pollMs = 10_000;

@@ -9,8 +9,10 @@ import { hasWork, type Plan } from '../policy/step.ts';
 import { describeTable } from '../policy/table-name.ts';
 import type { PolicyDatabase, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
+import { createFindings } from './findings.ts';
 import type { Readiness } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
+import { reportFindings } from './row-policy-findings.ts';
 import { leaveFor } from './row-policy-leave.ts';
 import { type Look, lookAt } from './row-policy-look.ts';
 import { pauseOf } from './row-policy-pause.ts';
@@ -25,6 +27,7 @@ const maxRounds = 8;
 export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler {
   const drift = createDriftWatch(options.logger);
   const settlings = new Map<string, Settling>();
+  const findings = createFindings(options.clock);
   return {
     kind: 'RowPolicy',
     reconcile: async (key, signal): Promise<ReconcileOutcome> => {
@@ -37,10 +40,13 @@ export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler
       const database = options.databases.get(databaseKey);
       if (database !== undefined) {
         drift.watch(database, () => {
+          findings.touch(database);
           for (const other of policiesOf(databaseKey, options.cluster)) options.enqueue(other.metadata);
         });
       }
-      const againInMs = await enforce(context, settlingOf(settlings, databaseKey, options));
+      const { againInMs, tables, changed } = await enforce(context, settlingOf(settlings, databaseKey, options));
+      if (changed === true && database !== undefined) findings.touch(database);
+      if (tables !== undefined && database !== undefined) await reportFindings(context, findings.of(database, { spec: policy.spec, tables }, signal));
       return { requeueAfterMs: Math.min(pollMs, againInMs ?? pollMs) };
     },
   };
@@ -53,27 +59,26 @@ function settlingOf(settlings: Map<string, Settling>, { namespace, name }: Objec
   return settling;
 }
 
-/** Milliseconds after which to look again, if before the next poll. */
-async function enforce(context: RowPolicyContext, settling: Settling): Promise<number | undefined> {
+async function enforce(context: RowPolicyContext, settling: Settling): Promise<Omit<Outcome, 'readiness'>> {
   const { policy, options, signal } = context;
   const pause = pauseOf(policy, options.clock.now());
   if (pause.kind === 'Paused') {
     const message = `nothing is applied or mended until ${pause.until}, because of the annotation ${pauseAnnotation}`;
     await reportFailure(context, { state: 'stalled', reason: 'Paused', message });
-    return pause.leftMs;
+    return { againInMs: pause.leftMs };
   }
   /** What is known so far; a failure later on still shows it. */
   const status: Partial<RowPolicyStatus> = {};
   try {
     if (pause.kind === 'Refused') options.cluster.notify(policy, { type: 'Warning', reason: 'PauseRefused', action: 'Pause', message: pause.why });
-    const { readiness, againInMs } = await enforceOnce({ ...context, settling }, status);
+    const { readiness, ...outcome } = await enforceOnce({ ...context, settling }, status);
     if (readiness.state === 'ready') await writeStatus(context, readiness, { ...policy.status, ...status });
     else await reportFailure(context, readiness, status);
-    return againInMs;
+    return outcome;
   } catch (error) {
     if (signal.aborted) throw error;
     await reportFailure(context, policyFailure(error), status);
-    return undefined;
+    return {};
   }
 }
 
@@ -90,7 +95,8 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     const digest = approvalDigest(plan, policy.spec, observation, facts);
     status.plan = planStatus(digest, database.render(plan.steps));
     Object.assign(status, tablesStatus(policy, look, applied));
-    if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan) };
+    const tables = desired.tables.map(({ table }) => table);
+    if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan), tables };
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
@@ -102,7 +108,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       continue;
     }
     if (tests !== undefined) await liveTests(context, { database, ...look }, { status, before: tests });
-    return leave.waiting ?? { readiness: enforced(desired) };
+    return { ...(leave.waiting ?? { readiness: enforced(desired) }), tables, changed: applied.size > 0 };
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
 }

@@ -1,0 +1,93 @@
+// The findings of a RowPolicy: one read of the database's catalog for all of them, witnesses acted out once for a catalog, nothing written when nothing changed.
+import { createHash } from 'node:crypto';
+import type { Finding, WitnessedFinding } from '../lint/lint.ts';
+import { runLints } from '../lint/run-lints.ts';
+import { concernsTables, type Selection, withoutAllowed } from '../lint/select-findings.ts';
+import { witnessed } from '../lint/witnessed.ts';
+import type { RowPolicySpec } from '../model/kinds.ts';
+import { describeTable, type TableName } from '../policy/table-name.ts';
+import type { WitnessOutcome } from '../policy/witness.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Database } from '../ports/database.ts';
+
+export interface Findings {
+  /** What the lints find about these tables, and what the RowPolicy allows of it. Throws what reading the catalog throws. */
+  of(database: Database, request: FindingsRequest, signal: AbortSignal): Promise<Selection<WitnessedFinding>>;
+  /** Somebody changed something: the next call reads the catalog again. */
+  touch(database: Database): void;
+}
+
+interface FindingsRequest {
+  readonly spec: RowPolicySpec;
+  readonly tables: readonly TableName[];
+}
+
+interface Survey {
+  readonly findings: readonly Finding[];
+  /** SHA-256 of the catalog. */
+  readonly fingerprint: string;
+  readonly validUntilMs: number;
+  /** By witness, as JSON. */
+  readonly outcomes: Map<string, WitnessOutcome>;
+}
+
+const shortestPauseMs = 30_000;
+/** However large the catalog, reading it takes at most this share of the session's time. */
+const pausesPerRead = 100;
+
+export function createFindings(clock: Pick<Clock, 'monotonicMs'>): Findings {
+  const surveys = new WeakMap<Database, Promise<Survey>>();
+  const touched = new WeakSet<Database>();
+
+  const current = async (database: Database, signal: AbortSignal): Promise<Survey> => {
+    const before = surveys.get(database);
+    const known = await before?.catch(() => undefined);
+    if (known !== undefined && !touched.has(database) && clock.monotonicMs() < known.validUntilMs) return known;
+    // Somebody else may have begun to read while we waited for the old answer.
+    const pending = surveys.get(database);
+    if (pending !== undefined && pending !== before) return pending;
+    touched.delete(database);
+    const reading = survey(database, { clock, known, signal });
+    surveys.set(database, reading);
+    reading.catch(() => surveys.delete(database));
+    return reading;
+  };
+
+  return {
+    touch: (database) => void touched.add(database),
+    of: async (database, { spec, tables }, signal) => {
+      const { findings, outcomes } = await current(database, signal);
+      const ours = new Set(tables.map(describeTable));
+      const concerning = findings.filter((finding) => concernsTables(finding, ours) && !(finding.lint === 'missing-index' && spec.indexes === 'Ignore'));
+      const shown = await witnessed(concerning, (witnesses) => remembered(witnesses, outcomes, (fresh) => database.lint.runWitnesses(fresh, signal)));
+      return withoutAllowed(shown, spec.allowedFindings ?? []);
+    },
+  };
+}
+
+interface Surveying {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly known: Survey | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function survey(database: Database, { clock, known, signal }: Surveying): Promise<Survey> {
+  const startedMs = clock.monotonicMs();
+  const catalog = await database.lint.readCatalog(signal);
+  const readMs = clock.monotonicMs() - startedMs;
+  const validUntilMs = clock.monotonicMs() + Math.max(shortestPauseMs, readMs * pausesPerRead);
+  const fingerprint = createHash('sha256').update(JSON.stringify(catalog)).digest('hex');
+  if (known?.fingerprint === fingerprint) return { ...known, validUntilMs };
+  return { findings: runLints(catalog), fingerprint, validUntilMs, outcomes: new Map() };
+}
+
+/** Outcomes in the order of the witnesses; only those that this catalog has not seen yet are acted out. */
+async function remembered<W extends object>(witnesses: readonly W[], outcomes: Map<string, WitnessOutcome>, act: (fresh: readonly W[]) => Promise<readonly WitnessOutcome[]>): Promise<readonly WitnessOutcome[]> {
+  const fresh = witnesses.filter((witness) => !outcomes.has(JSON.stringify(witness)));
+  const acted = fresh.length === 0 ? [] : await act(fresh);
+  fresh.forEach((witness, index) => {
+    const outcome = acted[index];
+    if (outcome !== undefined) outcomes.set(JSON.stringify(witness), outcome);
+  });
+  return witnesses.map((witness) => outcomes.get(JSON.stringify(witness)) ?? { result: 'NotRun', detail: 'it was not acted out' });
+}
