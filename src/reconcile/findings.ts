@@ -1,5 +1,4 @@
 // The findings of a RowPolicy: one read of the database's catalog for all of them, witnesses acted out once for a catalog, nothing written when nothing changed.
-import { createHash } from 'node:crypto';
 import type { Finding, WitnessedFinding } from '../lint/lint.ts';
 import { runLints } from '../lint/run-lints.ts';
 import { concernsTables, type Selection, withoutAllowed } from '../lint/select-findings.ts';
@@ -24,7 +23,7 @@ interface FindingsRequest {
 
 interface Survey {
   readonly findings: readonly Finding[];
-  /** SHA-256 of the catalog. */
+  /** Of the catalog, taken before it was read: what changes in between is found by the next look. */
   readonly fingerprint: string;
   readonly validUntilMs: number;
   /** By witness, as JSON. */
@@ -73,12 +72,10 @@ interface Surveying {
 
 async function survey(database: Database, { clock, known, signal }: Surveying): Promise<Survey> {
   const startedMs = clock.monotonicMs();
-  const catalog = await database.lint.readCatalog(signal);
+  const fingerprint = await database.lint.fingerprint(signal);
+  const fresh = known?.fingerprint === fingerprint ? known : { findings: runLints(await database.lint.readCatalog(signal)), fingerprint, outcomes: new Map<string, WitnessOutcome>() };
   const readMs = clock.monotonicMs() - startedMs;
-  const validUntilMs = clock.monotonicMs() + Math.max(shortestPauseMs, readMs * pausesPerRead);
-  const fingerprint = createHash('sha256').update(JSON.stringify(catalog)).digest('hex');
-  if (known?.fingerprint === fingerprint) return { ...known, validUntilMs };
-  return { findings: runLints(catalog), fingerprint, validUntilMs, outcomes: new Map() };
+  return { ...fresh, validUntilMs: clock.monotonicMs() + Math.max(shortestPauseMs, readMs * pausesPerRead) };
 }
 
 /** Outcomes in the order of the witnesses; only those that this catalog has not seen yet are acted out. */
