@@ -1,10 +1,16 @@
 // Every lint there is. A lint that is not in this list does not run; docs/lints has a page for each.
 import { bypassingRole } from './bypassing-role.ts';
 import { cascadeIntoGuarded } from './cascade-into-guarded.ts';
+import { castCuts } from './cast-cuts.ts';
+import { claimPattern } from './claim-pattern.ts';
+import { clientClaims } from './client-claims.ts';
 import { definerView } from './definer-view.ts';
+import { evaluatedPerRow } from './evaluated-per-row.ts';
 import { foreignKeyOracle } from './foreign-key-oracle.ts';
 import type { Lint } from './lint.ts';
 import { materializedView } from './materialized-view.ts';
+import { nullMatches } from './null-matches.ts';
+import { openWithoutClaims } from './open-without-claims.ts';
 import { ownerWithoutForce } from './owner-without-force.ts';
 import { partitionDirect } from './partition-direct.ts';
 import { policiesWithoutRowSecurity } from './policies-without-row-security.ts';
@@ -14,15 +20,23 @@ import { setRolePath } from './set-role-path.ts';
 import { truncateGranted } from './truncate-granted.ts';
 import { uniqueOracle } from './unique-oracle.ts';
 import { unprotectedTable } from './unprotected-table.ts';
+import { unsignedClaims } from './unsigned-claims.ts';
 import { viewWithoutBarrier } from './view-without-barrier.ts';
+import { volatilePolicy } from './volatile-policy.ts';
 import { weakWritePolicy } from './weak-write-policy.ts';
 
 export const lints: readonly Lint[] = [
   bypassingRole,
   cascadeIntoGuarded,
+  castCuts,
+  claimPattern,
+  clientClaims,
   definerView,
+  evaluatedPerRow,
   foreignKeyOracle,
   materializedView,
+  nullMatches,
+  openWithoutClaims,
   ownerWithoutForce,
   partitionDirect,
   policiesWithoutRowSecurity,
@@ -32,6 +46,8 @@ export const lints: readonly Lint[] = [
   truncateGranted,
   uniqueOracle,
   unprotectedTable,
+  unsignedClaims,
   viewWithoutBarrier,
+  volatilePolicy,
   weakWritePolicy,
 ];

@@ -1,0 +1,53 @@
+// A claim used as a pattern: whoever is called `%` is everybody.
+import { type Expression, partsThat } from '../policy/expression.ts';
+import { type Claims, claimsOf, settingsWith } from './claims.ts';
+import type { Landscape } from './landscape.ts';
+import type { Lint, LintFinding } from './lint.ts';
+import { type AskedPolicy, askedPolicies, ownColumns, policyTitled, readerAmong } from './policy-parts.ts';
+import { rolesListed, tableNameOf, titled } from './words.ts';
+
+export const claimPattern: Lint = {
+  id: 'claim-pattern',
+  severity: 'warning',
+  title: 'a claim is used as a pattern',
+  reason: 'LIKE, regular expressions and prefix tests read the claim as a pattern: a user or tenant that gets itself called % or .* matches every row.',
+  fix: 'compare with = instead, or escape what the claim holds',
+  find: (landscape) => {
+    const claims = claimsOf(landscape);
+    return askedPolicies(landscape).flatMap((asked) => finding(asked, claims, landscape));
+  },
+};
+
+type OperatorPart = Extract<Expression, { kind: 'Operator' }>;
+
+/** Each pattern language's way to say: anything. */
+const anything: Readonly<Record<string, string | undefined>> = { '~~': '%', '~~*': '%', '~': '.*', '~*': '.*', '^@': undefined };
+
+function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
+  const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is OperatorPart => isMatch(part, asked, claims)));
+  const [match] = matches;
+  if (match === undefined) return [];
+  const pattern = match.args[1];
+  const all = anything[match.operator];
+  const place = pattern === undefined ? undefined : claims.placeOf(pattern);
+  const reader = readerAmong(asked, landscape);
+  return [
+    {
+      object: policyTitled(asked.policy, asked.table),
+      tables: [titled(asked.table)],
+      why: `It matches a column against a claim with ${match.operator}; a claim such as ${all ?? 'one that is empty'} shows every row to ${rolesListed(asked.roles)}.`,
+      fix: 'Compare with = instead of a pattern, or escape %, _ and \\ in the claim',
+      ...(reader === undefined || place === undefined || all === undefined
+        ? {}
+        : {
+            witness: { role: reader.name, kind: 'ReadsRows', relation: tableNameOf(asked.table), settings: settingsWith(place, all), shows: `${reader.name} reads rows with the claim ${all}` } as const,
+          }),
+    },
+  ];
+}
+
+function isMatch(part: Expression, { table }: AskedPolicy, claims: Claims): part is OperatorPart {
+  if (part.kind !== 'Operator' || !Object.hasOwn(anything, part.operator)) return false;
+  const [text, pattern] = part.args;
+  return text !== undefined && pattern !== undefined && ownColumns(text, table).length > 0 && claims.dependsOnClaim(pattern);
+}

@@ -1,0 +1,50 @@
+// A condition that calls a function for every row that is looked at, where once a statement would do.
+import { type Expression, partsOf, partsThat } from '../policy/expression.ts';
+import type { CatalogFunction } from '../policy/catalog.ts';
+import { calledFunctions, type CalledFunctions, type FunctionCall } from './called-functions.ts';
+import type { Lint, LintFinding } from './lint.ts';
+import { type AskedPolicy, askedPolicies, policyTitled } from './policy-parts.ts';
+import { listed, titled } from './words.ts';
+
+export const evaluatedPerRow: Lint = {
+  id: 'evaluated-per-row',
+  severity: 'warning',
+  title: 'a function runs once a row',
+  reason: 'A call that stands bare in a policy is evaluated for each row that no index sorts out before; wrapped in a scalar sub-query it is evaluated once a statement.',
+  fix: 'write (select auth.uid()) for auth.uid(), and column = ANY (ARRAY(select …)) for is_member(column)',
+  find: (landscape) => {
+    const functions = calledFunctions(landscape);
+    return askedPolicies(landscape).flatMap((asked) => finding(asked, functions));
+  },
+};
+
+function finding({ table, policy, expressions }: AskedPolicy, functions: CalledFunctions): readonly LintFinding[] {
+  const bare = expressions.flatMap(({ tree }) => bareCalls(tree));
+  const own = bare.filter((call) => functions.calledIn({ ...call, args: [] }).some(isStable));
+  const settings = bare.filter((call) => call.schema === undefined && call.name === 'current_setting');
+  if (own.length === 0 && settings.length === 0) return [];
+  const named = [...new Set((own.length > 0 ? own : settings).map(({ schema, name }) => `${schema === undefined ? '' : `${schema}.`}${name}`))];
+  const perRow = own.find((call) => partsThat(call, (part): part is Expression => part.kind === 'Column').length > 0);
+  return [
+    {
+      object: policyTitled(policy, table),
+      tables: [titled(table)],
+      // A setting is read in less than a microsecond; what a function of the database does is not known.
+      severity: own.length > 0 ? 'warning' : 'info',
+      why: `It calls ${listed(named)} for every row that is looked at.`,
+      fix: perRow === undefined ? `Wrap each call in a scalar sub-query: (select ${named[0] ?? ''}(…))` : `Compare the column with a set that is computed once: … = ANY (ARRAY(select …))`,
+    },
+  ];
+}
+
+/** Calls outside of every sub-query; one inside it is evaluated once, or is the sub-query's own matter. */
+function bareCalls(expression: Expression): readonly FunctionCall[] {
+  if (expression.kind === 'Query') return expression.form === 'Any' || expression.form === 'All' ? expression.args.slice(0, 1).flatMap(bareCalls) : [];
+  const inner = partsOf(expression).flatMap(bareCalls);
+  return expression.kind === 'Function' ? [expression, ...inner] : inner;
+}
+
+/** An immutable function of constants is folded, and a volatile one has a lint of its own. */
+function isStable({ volatility, extension }: CatalogFunction): boolean {
+  return volatility === 'Stable' && extension === null;
+}
