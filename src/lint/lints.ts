@@ -1,19 +1,25 @@
 // Every lint there is. A lint that is not in this list does not run; docs/lints has a page for each.
+import { alwaysTrue } from './always-true.ts';
 import { bypassingRole } from './bypassing-role.ts';
 import { cascadeIntoGuarded } from './cascade-into-guarded.ts';
 import { castCuts } from './cast-cuts.ts';
 import { claimPattern } from './claim-pattern.ts';
 import { clientClaims } from './client-claims.ts';
+import { columnGrant } from './column-grant.ts';
+import { deadPolicy } from './dead-policy.ts';
 import { definerView } from './definer-view.ts';
 import { evaluatedPerRow } from './evaluated-per-row.ts';
 import { foreignKeyOracle } from './foreign-key-oracle.ts';
 import type { Lint } from './lint.ts';
 import { materializedView } from './materialized-view.ts';
+import { membershipWritable } from './membership-writable.ts';
 import { nullMatches } from './null-matches.ts';
 import { openWithoutClaims } from './open-without-claims.ts';
+import { overlappingPolicies } from './overlapping-policies.ts';
 import { ownerWithoutForce } from './owner-without-force.ts';
 import { partitionDirect } from './partition-direct.ts';
 import { policiesWithoutRowSecurity } from './policies-without-row-security.ts';
+import { publicWrites } from './public-writes.ts';
 import { readAllData } from './read-all-data.ts';
 import { rowSecurityWithoutPolicies } from './row-security-without-policies.ts';
 import { setRolePath } from './set-role-path.ts';
@@ -26,20 +32,26 @@ import { volatilePolicy } from './volatile-policy.ts';
 import { weakWritePolicy } from './weak-write-policy.ts';
 
 export const lints: readonly Lint[] = [
+  alwaysTrue,
   bypassingRole,
   cascadeIntoGuarded,
   castCuts,
   claimPattern,
   clientClaims,
+  columnGrant,
+  deadPolicy,
   definerView,
   evaluatedPerRow,
   foreignKeyOracle,
   materializedView,
+  membershipWritable,
   nullMatches,
   openWithoutClaims,
+  overlappingPolicies,
   ownerWithoutForce,
   partitionDirect,
   policiesWithoutRowSecurity,
+  publicWrites,
   readAllData,
   rowSecurityWithoutPolicies,
   setRolePath,

@@ -26,6 +26,10 @@ type WitnessAct =
   | { readonly kind: 'Cascades'; readonly from: TableName; readonly into: TableName }
   /** A function in the role's own WHERE is handed more rows of the view than the view returns. */
   | { readonly kind: 'PeeksBehindView'; readonly view: TableName }
+  /** The role inserts a row, or updates the column of every row, of a table that asks no policy of it. */
+  | { readonly kind: 'WritesOpenly'; readonly table: TableName; readonly command: 'Insert' | 'Update'; readonly column?: string }
+  /** The function, called without arguments, gives the role more rows than it sees in the table that the function reads. */
+  | { readonly kind: 'CallReadsMore'; readonly call: { readonly schema: string; readonly name: string }; readonly table: TableName }
   | { readonly kind: 'Truncates'; readonly table: TableName };
 
 export interface WitnessOutcome {

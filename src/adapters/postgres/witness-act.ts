@@ -4,6 +4,7 @@ import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
 import { errorCodeOf } from './database-error.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
+import { writesOpenly } from './witness-write.ts';
 
 /** Enough to show a leak, few enough for any table. */
 const mostRows = 1000;
@@ -36,6 +37,17 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
     case 'PeeksBehindView':
       await become();
       return peeksBehindView(query, witness.view, witness.role);
+    case 'WritesOpenly':
+      await become();
+      return writesOpenly(query, witness);
+    case 'CallReadsMore':
+      await readOnlyAs(query, become);
+      return moreThan({
+        act: `calling ${witness.call.name}, ${witness.role} gets`,
+        found: await countIn(query, `${quoteName(witness.call.schema)}.${quoteName(witness.call.name)}()`),
+        allowed: await tryCount(query, quoteTable(witness.table)),
+        against: 'that it sees in the table',
+      });
     case 'Truncates':
       await become();
       await query(`truncate table ${quoteTable(witness.table)}`);
