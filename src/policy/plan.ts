@@ -33,7 +33,7 @@ export function dropSteps(observed: ObservedTable, policies: readonly ObservedPo
     step: {
       operation: { kind: 'DropPolicy', table: observed.table, name: policy.name },
       why,
-      widening: policy.as === 'Restrictive' && observed.rowSecurity,
+      widening: policy.as === 'Restrictive' && binds(observed),
     },
   }));
 }
@@ -84,7 +84,7 @@ function flagSteps(table: CompiledTable, observed: ObservedTable): readonly Phas
   if (table.rowSecurity === 'Enabled' && observed.forced) {
     steps.push({
       phase: phases.loosenFlags,
-      step: { operation: { kind: 'NoForceRowSecurity', table: name }, why: `row security is declared Enabled: it does not bind the owner ${observed.owner}`, widening: observed.rowSecurity },
+      step: { operation: { kind: 'NoForceRowSecurity', table: name }, why: `row security is declared Enabled: it does not bind the owner ${observed.owner}`, widening: binds(observed) },
     });
   }
   return steps;
@@ -104,7 +104,7 @@ function policySteps({ owner, policy, table }: PolicyChange): readonly PhasedSte
   if (inForce(policy, observed, owner) || adoptable(policy, observed, owner)) return [];
   const why = changeReason(policy, observed, owner);
   if (!alterable(policy, observed)) return replaceSteps({ owner, policy, table }, observed, why);
-  const widening = table.rowSecurity && alterWidens(policy, observed, owner);
+  const widening = binds(table) && alterWidens(policy, observed, owner);
   const phase = policy.as === 'Restrictive' ? phases.restrict : widening ? phases.widen : phases.narrow;
   return [...functionSteps(policy), { phase, step: { operation: { kind: 'AlterPolicy', table: table.table, policy }, why, widening } }];
 }
@@ -120,9 +120,16 @@ function replaceSteps({ policy, table }: PolicyChange, observed: ObservedPolicy,
 function createStep(policy: CompiledPolicy, table: ObservedTable, why: string): PhasedStep {
   return {
     phase: policy.as === 'Restrictive' ? phases.restrict : phases.widen,
-    // While row security was off every role saw every row, so nothing that comes with switching it on can widen.
-    step: { operation: { kind: 'CreatePolicy', table: table.table, policy }, why, widening: policy.as === 'Permissive' && table.rowSecurity },
+    step: { operation: { kind: 'CreatePolicy', table: table.table, policy }, why, widening: policy.as === 'Permissive' && binds(table) },
   };
+}
+
+/**
+ * While row security was never on, every role saw every row, so nothing that comes with switching it on can widen. Once it
+ * was declared, that somebody switched it off must not let a wider rule in without being asked for.
+ */
+function binds({ rowSecurity, declared }: ObservedTable): boolean {
+  return rowSecurity || declared !== '';
 }
 
 function functionSteps(policy: CompiledPolicy): readonly PhasedStep[] {

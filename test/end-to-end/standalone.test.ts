@@ -100,6 +100,17 @@ describe('a plan that widens', () => {
 });
 
 describe('audit', () => {
+  test('every drift is sealed with who did it, and so is what mended it', async () => {
+    const isPolicy = ({ type, object }: LoggedEntry) => type.startsWith('policy.') && object?.table === 'orders';
+    const found = await eventually('sealed', async () => {
+      const sealed = (await entries()).filter(isPolicy);
+      expect(sealed.filter(({ type }) => type === 'policy.drift').length).toBeGreaterThanOrEqual(4);
+      return sealed;
+    });
+    for (const { actor, type } of found) if (type === 'policy.drift') expect(actor).toMatchObject({ user: 'postgres' });
+    expect(found.at(-1)?.type).toBe('policy.apply');
+  });
+
   test('changes are sealed with before, after, actor and the policy in force', async () => {
     await asTenant(postgres, 'acme', async (client) => {
       await client.query("insert into orders values (10, 'acme', 'magnet', 7)");

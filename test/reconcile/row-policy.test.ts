@@ -224,6 +224,16 @@ describe('what widens', () => {
     expect(status().plan?.digest).not.toBe(digest);
   });
 
+  it('waits as well while somebody has switched row security off', async () => {
+    await reconcile();
+    settle();
+    await flow.admin.query('alter table orders disable row level security');
+    change({ rules: [...spec.rules, more] });
+    await reconcile();
+    expect(ready()).toEqual(['False', 'ApprovalRequired']);
+    expect(await visible()).toEqual([1]);
+  });
+
   it('never keeps what narrows from being applied', async () => {
     change({ rules: [...spec.rules, more] });
     await reconcile();
