@@ -1,7 +1,7 @@
 // How a session says who it acts for, as a value with its defaults applied (DESIGN §3, DatabaseConnection; docs/claims.md).
 
 /** What a signed token is good for: one transaction, one session, or any session until it expires. */
-type ClaimsBinding = 'Transaction' | 'Session' | 'Expiry';
+export type ClaimsBinding = 'Transaction' | 'Session' | 'Expiry';
 
 export type ClaimsConfiguration =
   /** A session setting holds the claims as JSON. */

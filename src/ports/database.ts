@@ -2,6 +2,7 @@
 import type { ClaimsConfiguration } from '../model/claims.ts';
 import type { DatabaseConnectionSpec } from '../model/kinds.ts';
 import type { AuditDatabase } from './audit-database.ts';
+import type { ClaimsDatabase } from './claims-database.ts';
 import type { Secret } from './cluster.ts';
 import type { LintDatabase } from './lint-database.ts';
 import type { PolicyDatabase } from './policy-database.ts';
@@ -23,6 +24,7 @@ export interface ServerFacts {
 export interface Database {
   readonly facts: ServerFacts;
   readonly policies: PolicyDatabase;
+  readonly claims: ClaimsDatabase;
   readonly lint: LintDatabase;
   readonly audit: AuditDatabase;
   /** Rejects when the session that holds the advisory lock is lost; nothing may be applied after that. */

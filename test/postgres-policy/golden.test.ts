@@ -1,5 +1,6 @@
 // Every statement and every predicate shape as SQL, in a golden file: a change of it is a change of what databases run.
 import { describe, expect, it } from 'vitest';
+import { claimsObjects } from '../../src/adapters/postgres/claims-functions.ts';
 import { compileDesired } from '../../src/adapters/postgres/compile.ts';
 import { policySchemaSql } from '../../src/adapters/postgres/policy-schema.ts';
 import { operationSql, renderSteps } from '../../src/adapters/postgres/render.ts';
@@ -58,6 +59,11 @@ describe('the SQL we write', () => {
     const using: Using = { all: [{ column: 'tenant_id', op: 'Eq', claim: ['role'] }, { column: 'code', op: 'In', claim: ['session_user'] }, ...(byRole.all ?? [])] };
     const { steps } = plan(compiled(using, 180_004, claims), observation(180_004));
     await expect(`${renderSteps(steps).map((step) => `${step.sql};`).join('\n')}\n`).toMatchFileSnapshot(`golden/claims-of-type-${claims.type.toLowerCase()}.sql`);
+  });
+
+  it.each([180_004, 150_018])('for checking signed claims on %s', async (versionNumber) => {
+    const objects = claimsObjects({ versionNumber, systemIdentifier: '7312345678901234567', setting: 'rowseal.token', bind: 'Transaction' });
+    await expect(`${objects.join(';\n\n')};\n`).toMatchFileSnapshot(`golden/signed-claims-${Math.floor(versionNumber / 10_000)}.sql`);
   });
 
   it('refuses claims that a role does not prove', () => {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPolicyStore } from '../../src/adapters/postgres/policy-store.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
+import type { ClaimsConfiguration } from '../../src/model/claims.ts';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
 import { type Desired, desiredFrom, noNeighbours, membershipTables, rolesOf } from '../../src/policy/desired.ts';
 import { resolveTables } from '../../src/policy/resolve.ts';
@@ -46,12 +47,12 @@ export function specOf(declared: Declared): RowPolicySpec {
   return { databaseRef: { name: 'shop' }, target: { schema: 'public', tables: ['orders'] }, ...declared };
 }
 
-export async function startFlow(postgres: Postgres): Promise<Flow> {
+export async function startFlow(postgres: Postgres, way: ClaimsConfiguration = claims): Promise<Flow> {
   const session = await openSession(
-    { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claims },
+    { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'postgres', password: postgres.password, tls: { mode: 'disable' }, claims: way },
     never,
   );
-  const store = createPolicyStore({ session, clock, claims });
+  const store = createPolicyStore({ session, clock, claims: way });
   await store.install(never);
   const admin = new pg.Client({ connectionString: postgres.uri() });
   await admin.connect();

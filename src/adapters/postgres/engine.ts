@@ -6,6 +6,7 @@ import { describeError } from '../../model/errors.ts';
 import { createAuditDatabase } from './audit-database.ts';
 import { connectionTarget } from './connection-target.ts';
 import { readFacts } from './facts.ts';
+import { createClaimsDatabase } from './install-claims.ts';
 import { upgradePolicySchema } from './install-policy.ts';
 import { createLintDatabase } from './lint-database.ts';
 import { createPolicyChecks } from './policy-checks.ts';
@@ -51,6 +52,7 @@ async function join(session: Session, target: ConnectionTarget, { clock, randomn
       ...createPolicyStore({ session, clock, claims }),
       ...createPolicyChecks({ session, probe, claims }),
     },
+    claims: createClaimsDatabase({ session, claims }),
     lint: createLintDatabase({ session, probe }),
     audit: createAuditDatabase({ session, facts, target, randomness, logger }),
     lost: session.lost,

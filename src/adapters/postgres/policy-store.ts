@@ -5,6 +5,7 @@ import type { PolicyStore } from '../../ports/policy-database.ts';
 import { applyPlan } from './apply.ts';
 import { compileDesired } from './compile.ts';
 import { listenForDrift } from './drift.ts';
+import { installClaims } from './install-claims.ts';
 import { installPolicySchema } from './install-policy.ts';
 import { observe } from './observe.ts';
 import { renderSteps } from './render.ts';
@@ -20,7 +21,10 @@ export const helperSchema = 'rowseal';
 
 export function createPolicyStore({ session, clock, claims }: PolicyStoreOptions): PolicyStore {
   return {
-    install: (signal) => installPolicySchema(session, signal),
+    install: async (signal) => {
+      await installPolicySchema(session, signal);
+      await installClaims({ session, claims }, signal);
+    },
     observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
     compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
     render: renderSteps,

@@ -1,0 +1,150 @@
+// SQL of signed claims: the key table, the function that checks a token, the challenge to sign, the explanation of a refusal (DESIGN §5; docs/claims.md).
+import type { ClaimsBinding } from '../../model/claims.ts';
+import { quoteLiteral } from './quote.ts';
+
+export interface ClaimsFunctions {
+  /** server_version_num. */
+  readonly versionNumber: number;
+  /** Written into the functions: reading the control file would cost more than the whole check. */
+  readonly systemIdentifier: string;
+  readonly setting: string;
+  readonly bind: ClaimsBinding;
+}
+
+/** Tokens beyond this are refused unread, so that no caller can make the check expensive. */
+const maxTokenBytes = 16_384;
+/** `.` and the base64 of 32 bytes. */
+const macTailBytes = 45;
+
+/**
+ * Run by the role that owns the keys. The functions are called from policies, with the caller's search_path: every name in
+ * them is qualified and no operator is used, since a schema before pg_catalog could redefine it; SET search_path would cost
+ * more. Nothing in `signed_claims` may fail: each step has excluded what the next one would raise. No block with EXCEPTION
+ * from 16 on, since its subtransaction is an error inside a parallel plan.
+ */
+export function claimsObjects(options: ClaimsFunctions): readonly string[] {
+  const bindParameter = `bind pg_catalog.text default ${quoteLiteral(options.bind)}`;
+  return [
+    `create table if not exists rowseal.claims_key (id text primary key, inner_pad bytea not null, outer_pad bytea not null)`,
+    // No policy: only the owner, whom nobody can log in as, and who bypasses row security sees a row; pg_read_all_data does not.
+    `alter table rowseal.claims_key enable row level security`,
+    `revoke all on rowseal.claims_key from public`,
+    `create or replace function rowseal.claims_pad(masked bytea, mask bytea, pad int) returns bytea language plpgsql immutable as $rowseal$
+declare padded pg_catalog.bytea := masked;
+begin
+  for i in 0..pg_catalog.int4mi(pg_catalog.octet_length(masked), 1) loop
+    padded := pg_catalog.set_byte(padded, i, pg_catalog.int4xor(pg_catalog.int4xor(pg_catalog.get_byte(masked, i), pg_catalog.get_byte(mask, i)), pad));
+  end loop;
+  return padded;
+end $rowseal$`,
+    `revoke all on function rowseal.claims_pad(bytea, bytea, int) from public`,
+    checkFunction(options),
+    `create or replace function rowseal.challenge(${bindParameter}) returns pg_catalog.text
+language plpgsql stable security definer parallel restricted as $rowseal$
+declare place pg_catalog.text;
+begin
+${placeSql(options)}
+  return place;
+end $rowseal$`,
+    explainFunction(options, `setting pg_catalog.text default ${quoteLiteral(options.setting)}, ${bindParameter}`),
+    `grant execute on function rowseal.signed_claims(text, text), rowseal.challenge(text), rowseal.explain_claims(text, text) to public`,
+  ];
+}
+
+/** Digests of the signatures are compared: how far an early end of the comparison reaches tells nothing about the signature itself. */
+function checkFunction({ versionNumber, systemIdentifier }: ClaimsFunctions): string {
+  const soft = versionNumber >= 160_000;
+  return `create or replace function rowseal.signed_claims(setting pg_catalog.text, bind pg_catalog.text) returns pg_catalog.jsonb
+language plpgsql stable security definer parallel ${soft ? 'restricted' : 'unsafe'} as $rowseal$
+declare ${declarations}
+begin
+  if token is null or pg_catalog.int4gt(pg_catalog.octet_length(token), ${maxTokenBytes}) then return null; end if;
+${macSql}
+  if not genuine or not pg_catalog.textregexeq(head, ${quoteLiteral(headPattern)}) then return null; end if;
+  if pg_catalog.timestamptz_le(${expirySql}, pg_catalog.clock_timestamp()) then return null; end if;
+${placeSql({ systemIdentifier })}
+  if place is null or not pg_catalog.texteq(pg_catalog.split_part(token, '.', 4), place) then return null; end if;
+  claims := pg_catalog.split_part(token, '.', 5);
+  if pg_catalog.int4ne(pg_catalog.int4mod(pg_catalog.octet_length(claims), 4), 0) then return null; end if;
+  bytes := pg_catalog.decode(claims, 'base64');
+  claims := pg_catalog.encode(bytes, 'escape');
+  if pg_catalog.int4ne(pg_catalog.octet_length(claims), pg_catalog.octet_length(bytes)) then
+    if not pg_catalog.textregexeq(pg_catalog.encode(bytes, 'hex'), case when pg_catalog.texteq(pg_catalog.getdatabaseencoding(), 'UTF8')
+      then ${quoteLiteral(utf8Pattern)} else ${quoteLiteral(asciiPattern)} end) then return null; end if;
+    claims := pg_catalog.convert_from(bytes, 'UTF8');
+  end if;
+${soft ? `  if not pg_catalog.pg_input_is_valid(claims, 'pg_catalog.jsonb') then return null; end if;\n` : ''}  return claims::pg_catalog.jsonb;
+${soft ? '' : 'exception when others then return null;\n'}end $rowseal$`;
+}
+
+/** Says why, step by step as the check goes. What a token holds is only looked at once its signature is right. */
+function explainFunction({ systemIdentifier }: ClaimsFunctions, parameters: string): string {
+  const steps: readonly (readonly [condition: string, reason: string, explanation: string])[] = [
+    [`token is null or pg_catalog.texteq(token, '')`, 'NoToken', `pg_catalog.concat('the setting ', setting, ' is not set in this transaction')`],
+    [`pg_catalog.int4gt(pg_catalog.octet_length(token), ${maxTokenBytes})`, 'TooLong', `'a token has at most ${maxTokenBytes} bytes'`],
+    [`not pg_catalog.textregexeq(token, ${quoteLiteral(tokenPattern)})`, 'Malformed', `'this is not rs1.<key id>.<expiry>.<challenge>.<claims>.<signature>'`],
+    [`ipad is null`, 'UnknownKey', `pg_catalog.concat('no key ', pg_catalog.split_part(token, '.', 2), ' is installed')`],
+    [`not genuine`, 'WrongSignature', `'the token was altered, or signed with another key under this key id'`],
+    [`pg_catalog.timestamptz_le(${expirySql}, pg_catalog.clock_timestamp())`, 'Expired', `pg_catalog.concat('the token expired at ', ${expirySql})`],
+    [`place is null`, 'Unanswerable', `'this server does not tell when a session began: grant pg_read_all_stats to the owner of rowseal.signed_claims'`],
+    [placeDiffers(1), 'AnotherBinding', `pg_catalog.concat('the policies ask for a challenge of kind ', bind)`],
+    [placeDiffers(2), 'AnotherSystem', `'the token was signed for another server'`],
+    [placeDiffers(3), 'AnotherDatabase', `'the token was signed for another database'`],
+    [placeDiffers(4), 'AnotherTime', `pg_catalog.concat('the token was signed for another ', pg_catalog.lower(bind))`],
+    [placeDiffers(5), 'AnotherUser', `pg_catalog.concat('the token was not signed for the session user ', session_user)`],
+    [placeDiffers(6), 'AnotherRole', `pg_catalog.concat('the token was not signed for the role setting ', pg_catalog.current_setting('role'))`],
+  ];
+  return `create or replace function rowseal.explain_claims(${parameters}, out accepted pg_catalog.bool, out reason pg_catalog.text, out explanation pg_catalog.text)
+language plpgsql stable security definer as $rowseal$
+declare ${declarations}
+begin
+  accepted := rowseal.signed_claims(setting, bind) is not null;
+  if accepted then reason := 'Accepted'; explanation := 'the claims are believed in this place'; return; end if;
+${macSql}
+${placeSql({ systemIdentifier })}
+${steps.map(([condition, reason, explanation]) => `  if ${condition} then reason := '${reason}'; explanation := ${explanation}; return; end if;`).join('\n')}
+  reason := 'NotJson'; explanation := 'the signed claims are not JSON that PostgreSQL can hold';
+end $rowseal$`;
+}
+
+const declarations = `token pg_catalog.text := pg_catalog.current_setting(setting, true); head pg_catalog.text; ipad pg_catalog.bytea; opad pg_catalog.bytea;
+  genuine pg_catalog.bool; place pg_catalog.text; bytes pg_catalog.bytea; claims pg_catalog.text;`;
+
+/** `head` is what was signed; the token is nothing but it, a dot, and the signature. */
+const macSql = `  select k.inner_pad, k.outer_pad into ipad, opad from rowseal.claims_key k where pg_catalog.texteq(k.id, pg_catalog.split_part(token, '.', 2));
+  head := pg_catalog.concat_ws('.', pg_catalog.split_part(token, '.', 1), pg_catalog.split_part(token, '.', 2), pg_catalog.split_part(token, '.', 3), pg_catalog.split_part(token, '.', 4), pg_catalog.split_part(token, '.', 5));
+  genuine := ipad is not null and pg_catalog.int4eq(pg_catalog.octet_length(token), pg_catalog.int4pl(pg_catalog.octet_length(head), ${macTailBytes}))
+    and pg_catalog.byteaeq(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.split_part(token, '.', 6), 'UTF8')),
+      pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(opad,
+        pg_catalog.sha256(pg_catalog.byteacat(ipad, pg_catalog.convert_to(head, 'UTF8'))))), 'base64'), 'UTF8')));`;
+
+const expirySql = `pg_catalog.to_timestamp(pg_catalog.split_part(token, '.', 3)::pg_catalog.float8)`;
+
+/** Where the caller is, as a challenge says it; NULL where that can't be known. `current_user` would be the function's owner. */
+function placeSql({ systemIdentifier }: Pick<ClaimsFunctions, 'systemIdentifier'>): string {
+  const hex = (value: string) => `pg_catalog.encode(pg_catalog.convert_to(${value}, 'UTF8'), 'hex')`;
+  const since = (start: string) => `pg_catalog.textcat(pg_catalog.pg_backend_pid()::pg_catalog.text, pg_catalog.textcat('-', pg_catalog.encode(pg_catalog.timestamptz_send(${start}), 'hex')))`;
+  return `  if pg_catalog.texteq(bind, 'Transaction') then place := ${since('pg_catalog.now()')};
+  elsif pg_catalog.texteq(bind, 'Session') then place := ${since('(select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a)')};
+  elsif pg_catalog.texteq(bind, 'Expiry') then place := '-';
+  end if;
+  if place is not null then
+    place := pg_catalog.concat_ws('/', bind, ${quoteLiteral(systemIdentifier)}, ${hex('pg_catalog.current_database()')}, place, ${hex('session_user')}, ${hex(`pg_catalog.current_setting('role')`)});
+  end if;`;
+}
+
+function placeDiffers(part: number): string {
+  return `not pg_catalog.texteq(pg_catalog.split_part(pg_catalog.split_part(token, '.', 4), '/', ${part}), pg_catalog.split_part(place, '/', ${part}))`;
+}
+
+const base64Pattern = '[A-Za-z0-9+/]+={0,2}';
+const headPattern = `^rs1[.][A-Za-z0-9_-]+[.][0-9]{1,11}[.][A-Za-z0-9/-]+[.]${base64Pattern}$`;
+const tokenPattern = `${headPattern.slice(0, -1)}[.]${base64Pattern}$`;
+/** Pairs of hexadecimal digits: UTF-8 without NUL, overlong forms and surrogates (RFC 3629 §4). */
+const asciiPattern = '^(0[1-9a-f]|[1-7][0-9a-f])*$';
+const utf8Pattern = `^(${[
+  '0[1-9a-f]|[1-7][0-9a-f]',
+  '(c[2-9a-f]|d[0-9a-f])[89ab][0-9a-f]',
+  '(e0[ab][0-9a-f]|e[1-9a-cef][89ab][0-9a-f]|ed[89][0-9a-f])[89ab][0-9a-f]',
+  '(f0[9ab][0-9a-f]|f[1-3][89ab][0-9a-f]|f48[0-9a-f])([89ab][0-9a-f]){2}',
+].join('|')})*$`;
