@@ -11,7 +11,8 @@ export interface ClaimsKey {
 export interface TokenContents {
   /** What `rowseal.challenge()` returned where the token is going to be used. */
   readonly challenge: string;
-  readonly claims: Readonly<Record<string, unknown>>;
+  /** JSON text, signed as it is: parsing it here could round a number. */
+  readonly claims: string;
   readonly expiresAt: Date;
 }
 
@@ -27,7 +28,7 @@ export function signClaims({ challenge, claims, expiresAt }: TokenContents, key:
     throw new RowsealError('BadUsage', 'this is no challenge', { next: 'give what select rowseal.challenge() returned in the transaction that will use the token' });
   }
   const expiry = Math.floor(expiresAt.getTime() / 1000);
-  const head = ['rs1', key.id, expiry, challenge, Buffer.from(JSON.stringify(claims)).toString('base64')].join('.');
+  const head = ['rs1', key.id, expiry, challenge, Buffer.from(claims).toString('base64')].join('.');
   return `${head}.${createHmac('sha256', key.secret).update(head).digest('base64')}`;
 }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database, DatabaseEngine } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
+import { type ClaimsKeysState, settleClaimsKeys } from './claims-keys.ts';
 import { failureReason } from './connection-attempt.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { isExempt } from './exempt-roles.ts';
@@ -42,10 +43,11 @@ export function createDatabaseConnectionReconciler(options: DatabaseConnectionOp
     const key = connection.metadata;
     await options.cluster.setFinalizer(connection, true, signal);
     try {
-      const { facts, policies } = await databases.connect(connection, signal);
+      const database = await databases.connect(connection, signal);
       failures.delete(idOf(key));
-      const exempt = await lookAtExemptRoles(connection, policies, signal);
-      await options.cluster.updateStatus(connection, readyStatus(connection, { facts, exempt }, options), signal);
+      const exempt = await lookAtExemptRoles(connection, database.policies, signal);
+      const claims = await settleClaimsKeys(connection, { database, cluster: options.cluster }, signal);
+      await options.cluster.updateStatus(connection, readyStatus(connection, { facts: database.facts, exempt, claims }, options), signal);
       return { requeueAfterMs: recheckMs };
     } catch (error) {
       signal.throwIfAborted();
@@ -145,8 +147,10 @@ function exemptConditions(exempt: ExemptRoles): { readonly others: readonly Cond
   return { others: [update], clear: [] };
 }
 
-function readyStatus(connection: Connection, { facts, exempt }: { readonly facts: Database['facts']; readonly exempt: ExemptRoles }, { cluster, clock }: DatabaseConnectionOptions): DatabaseConnectionStatus {
+function readyStatus(connection: Connection, { facts, exempt, claims }: { readonly facts: Database['facts']; readonly exempt: ExemptRoles; readonly claims: ClaimsKeysState }, { cluster, clock }: DatabaseConnectionOptions): DatabaseConnectionStatus {
   const message = `connected to ${facts.database} as ${facts.user}, PostgreSQL ${facts.version}`;
+  const roles = exemptConditions(exempt);
+  const conditions = { others: [...roles.others, ...claims.others], clear: [...roles.clear, ...claims.clear] };
   return {
     observedGeneration: connection.metadata.generation,
     serverVersion: facts.version,
@@ -155,7 +159,7 @@ function readyStatus(connection: Connection, { facts, exempt }: { readonly facts
     capabilities: [...facts.capabilities],
     ...(exempt.length === 0 ? {} : { exemptRoles: exempt }),
     dependants: dependantsOf(connection, cluster),
-    conditions: readinessConditions(connection, { state: 'ready', reason: 'Connected', message }, { now: clock.now(), ...exemptConditions(exempt) }),
+    conditions: readinessConditions(connection, { state: 'ready', reason: 'Connected', message }, { now: clock.now(), ...conditions }),
   };
 }
 

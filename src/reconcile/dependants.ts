@@ -39,7 +39,7 @@ function refersTo(policy: Resource<'RowPolicy'> | Resource<'AuditPolicy'> | unde
 }
 
 function connectionSecrets({ spec }: Resource<'DatabaseConnection'>): readonly (string | undefined)[] {
-  return [spec.connection.secretRef.name, spec.connection.tls?.caSecretRef?.name];
+  return [spec.connection.secretRef.name, spec.connection.tls?.caSecretRef?.name, spec.claims?.signed?.keySecretRef.name];
 }
 
 function logSecrets({ spec, metadata }: Resource<'AuditLog'>): readonly (string | undefined)[] {

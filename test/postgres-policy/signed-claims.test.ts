@@ -61,7 +61,7 @@ describe.each([15, 18] as const)('signed claims on PostgreSQL %s', (major) => {
   const setToken = (token: string, client = app) => client.query(`select set_config('rowseal.token', $1, true)`, [token]);
   const ids = async (client = app) => (await client.query('select id from orders order by id')).rows.map((row) => row.id as number);
   const reason = async (client = app) => (await client.query('select reason from rowseal.explain_claims()')).rows[0].reason as string;
-  const sign = async (tenant: string, client = app) => signClaims({ challenge: await challengeOf(client), claims: { tenant }, expiresAt: inAnHour() }, key);
+  const sign = async (tenant: string, client = app) => signClaims({ challenge: await challengeOf(client), claims: JSON.stringify({ tenant }), expiresAt: inAnHour() }, key);
 
   it('believes a token in the transaction it was signed for, and only there', async () => {
     expect(await ids()).toEqual([]);
@@ -94,7 +94,7 @@ describe.each([15, 18] as const)('signed claims on PostgreSQL %s', (major) => {
     expect(await ids()).toEqual([2]);
     await app.query('reset role');
     expect(await ids()).toEqual([]);
-    await setToken(signClaims({ challenge: await challengeOf(app), claims: { tenant: 'a' }, expiresAt: new Date(Date.now() - 1000) }, key));
+    await setToken(signClaims({ challenge: await challengeOf(app), claims: '{"tenant":"a"}', expiresAt: new Date(Date.now() - 1000) }, key));
     expect([await ids(), await reason()]).toEqual([[], 'Expired']);
     const parts = (await challengeOf(app)).split('/');
     for (const [index, why] of [[0, 'AnotherBinding'], [1, 'AnotherSystem'], [2, 'AnotherDatabase'], [3, 'AnotherTime'], [4, 'AnotherUser'], [5, 'AnotherRole']] as const) {
@@ -150,7 +150,7 @@ describe.each([15, 18] as const)('signed claims on PostgreSQL %s', (major) => {
     const next = newKey('2026-12');
     await claims.install([key, next], never);
     const challenge = await challengeOf(app);
-    const signed = (by: ClaimsKey) => signClaims({ challenge, claims: { tenant: 'a' }, expiresAt: inAnHour() }, by);
+    const signed = (by: ClaimsKey) => signClaims({ challenge, claims: '{"tenant":"a"}', expiresAt: inAnHour() }, by);
     for (const by of [key, next]) {
       await setToken(signed(by));
       expect(await ids()).toEqual([1]);

@@ -125,6 +125,34 @@ test('a second operator waits, and takes over when the first is gone', async () 
   await second.close();
 });
 
+test('installs the keys of signed claims, follows their Secret, and never says them', async () => {
+  setSecret({ uri: postgres.uri() });
+  cluster.put('DatabaseConnection', key, { ...spec, claims: { type: 'Signed', signed: { keySecretRef: { name: 'claims' } } } });
+  const keysCondition = () => findCondition(cluster.get('DatabaseConnection', key)?.status.conditions, 'ClaimsKeysInstalled');
+  const installed = () => withClient(postgres.uri(), async (client) => (await client.query('select id from rowseal.claims_key order by id')).rows.map((row) => row.id as string));
+  const value = () => Buffer.from(systemRandomness.bytes(32)).toString('base64');
+  const setKeys = (data: Record<string, string>) => secrets.set('shop/claims', { data, annotations: {}, resourceVersion: '1' });
+  expect((await reconcile()).ready).toBe('True');
+  expect(keysCondition()).toMatchObject({ status: 'False', reason: 'SecretMissing' });
+  const [first, second] = [value(), value()];
+  for (const [data, ids] of [[{ old: first }, ['old']], [{ old: first, new: second }, ['new', 'old']], [{ new: second }, ['new']]] as const) {
+    setKeys(data);
+    await reconcile();
+    expect(keysCondition()).toMatchObject({ status: 'True', reason: 'Installed' });
+    expect(await installed()).toEqual(ids);
+  }
+  for (const bad of [{ 'a.b': first }, { short: 'c2hvcnQ=' }, { none: '' }, {}, { [`x${'y'.repeat(40)}`]: first }]) {
+    setKeys(bad);
+    expect((await reconcile()).ready).toBe('True');
+    expect(keysCondition()).toMatchObject({ status: 'False', reason: 'SecretInvalid' });
+    expect(await installed()).toEqual(['new']);
+  }
+  expect(JSON.stringify([cluster.get('DatabaseConnection', key), cluster.notices])).not.toContain(first.slice(0, 20));
+  cluster.put('DatabaseConnection', key, spec);
+  await reconcile();
+  expect(keysCondition()).toBeUndefined();
+});
+
 test('is not deleted before its dependants, and names them', async () => {
   setSecret({ uri: postgres.uri() });
   cluster.put('RowPolicy', { namespace: 'shop', name: 'orders' }, rowPolicy);
