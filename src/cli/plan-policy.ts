@@ -1,7 +1,9 @@
 // Plans one RowPolicy over a read-only transaction of its own: no lock, no role, nothing installed.
+import { withTemporaryProbe } from '../adapters/postgres/command-session.ts';
 import { compileDesired } from '../adapters/postgres/compile.ts';
 import { connectClient, endClient } from '../adapters/postgres/connection.ts';
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
+import { countRows } from '../adapters/postgres/count-rows.ts';
 import { statementError } from '../adapters/postgres/database-error.ts';
 import { readFacts } from '../adapters/postgres/facts.ts';
 import { observe } from '../adapters/postgres/observe.ts';
@@ -17,10 +19,11 @@ import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
-import type { RenderedStep } from '../ports/policy-database.ts';
+import type { RenderedStep, RowCountRequest, RowCounts } from '../ports/policy-database.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
 import { type Look, type Looking, lookAt } from '../reconcile/row-policy-look.ts';
 import { databaseKeyOf, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
+import { systemRandomness } from './system.ts';
 
 export interface PlannedPolicy {
   readonly rowPolicy: string;
@@ -30,25 +33,39 @@ export interface PlannedPolicy {
   readonly steps: readonly RenderedStep[];
   /** Policies that are in force as declared and become the RowPolicy's own without a statement. */
   readonly adoptions: number;
+  /** Only when asked for. */
+  readonly rows?: RowCounts;
   /** The plan widens, and no grant allows that. */
   readonly notGranted?: RowsealError;
 }
 
+interface PlanOptions {
+  readonly cluster: Cluster;
+  /** Whether the rows that each role gains and loses are counted: that makes a probe role for as long as it takes. */
+  readonly rows: boolean;
+}
+
 /** Throws what makes a plan impossible: missing objects, refused predicates or grants, an unreachable database. */
-export async function planPolicy(policy: Resource<'RowPolicy'>, cluster: Cluster, signal: AbortSignal): Promise<PlannedPolicy> {
+export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows }: PlanOptions, signal: AbortSignal): Promise<PlannedPolicy> {
   const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
   const { desired, observation, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
   const plan = planSteps(compileDesired(desired, observation, { claims: target.claims, helperSchema }), observation);
   const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
+  const request = { tests: policy.spec.tests ?? [], schema: policy.spec.target.schema, desired, observation, plan };
   return {
     rowPolicy: describeObject('RowPolicy', policy.metadata),
     database: `${target.database} at ${target.host}:${target.port}`,
     digest: approvalDigest(plan, policy.spec, observation, facts),
     steps: renderSteps(plan.steps),
     adoptions: plan.adoptions.length,
+    ...(rows && plan.steps.length > 0 ? { rows: await countedRows(target, request, signal) } : {}),
     ...(notGranted === undefined ? {} : { notGranted }),
   };
+}
+
+function countedRows(target: ConnectionTarget, request: RowCountRequest, signal: AbortSignal): Promise<RowCounts> {
+  return withTemporaryProbe(target, { randomness: systemRandomness, purpose: 'plan' }, (tools) => countRows({ ...tools, claims: target.claims }, request, signal), signal);
 }
 
 function connectionOf(policy: Resource<'RowPolicy'>, cluster: Cluster): Resource<'DatabaseConnection'> {

@@ -5,11 +5,17 @@ import { describeProblem, readManifests } from '../adapters/manifests/read-manif
 import { describeError, RowsealError } from '../model/errors.ts';
 import { describeObject } from '../model/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
+import type { RowCounts } from '../ports/policy-database.ts';
 import { type ExitStatus, type Io, writeLine } from './io.ts';
 import { type PlannedPolicy, planPolicy } from './plan-policy.ts';
 import { createStaticCluster } from './static-cluster.ts';
 
 type Format = 'text' | 'json' | 'sql';
+
+interface Options {
+  readonly output: Format;
+  readonly rows?: boolean;
+}
 
 export function registerPlan(program: Command, io: Io): void {
   program
@@ -17,20 +23,21 @@ export function registerPlan(program: Command, io: Io): void {
     .description('Prints the SQL that would make the databases equal to the manifests, and why; it changes nothing')
     .argument('<manifests>', 'a file or folder of manifests, Secrets included')
     .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['text', 'json', 'sql']).default('text'))
+    .option('--rows', 'count the rows that each role would gain and lose, in small tables; a temporary role that may become the roles of the rules is made for it, and dropped')
     .addHelpText('after', '\nROWSEAL_DATABASE_URL stands in for a Secret that is not among the manifests.\nExit status: 0 planned (with or without steps), 1 something was refused, 3 unreadable manifests or unreachable database.')
-    .action(async (path: string, options: { output: Format }) => {
-      io.exit(await plan(resolve(io.cwd, path), options.output, io));
+    .action(async (path: string, options: Options) => {
+      io.exit(await plan(resolve(io.cwd, path), options, io));
     });
 }
 
-async function plan(path: string, format: Format, io: Io): Promise<ExitStatus> {
+async function plan(path: string, { output, rows }: Options, io: Io): Promise<ExitStatus> {
   const manifests = await readManifests(path);
   for (const problem of manifests.problems) writeLine(io.stderr, `rowseal: ${describeProblem(problem)}`);
   for (const sentence of manifests.ignored) writeLine(io.stderr, `rowseal: ${sentence}`);
   const cluster = createStaticCluster(manifests, io.env['ROWSEAL_DATABASE_URL']);
   if (cluster.list('RowPolicy').length === 0) writeLine(io.stderr, 'rowseal: there is no RowPolicy among the manifests');
-  const { planned, failures } = await planAll(cluster, io.signal);
-  print(planned, format, io);
+  const { planned, failures } = await planAll({ cluster, rows: rows === true }, io.signal);
+  print(planned, output, io);
   for (const failure of failures) writeLine(io.stderr, `rowseal: ${failure.sentence}`);
   if (manifests.problems.length > 0 || failures.some((failure) => !failure.refused)) return 3;
   return failures.length > 0 ? 1 : 0;
@@ -45,17 +52,17 @@ interface Failure {
 const refusals: readonly string[] = ['BadPredicate', 'BadReference', 'DatabaseConflict', 'NotGranted', 'Contradiction', 'DatabaseObjectMissing', 'DatabasePrivilege'];
 
 /** One policy that cannot be planned does not hide the others. */
-async function planAll(cluster: Cluster, signal: AbortSignal): Promise<{ planned: readonly PlannedPolicy[]; failures: readonly Failure[] }> {
+async function planAll(options: { readonly cluster: Cluster; readonly rows: boolean }, signal: AbortSignal): Promise<{ planned: readonly PlannedPolicy[]; failures: readonly Failure[] }> {
   const planned: PlannedPolicy[] = [];
   const failures: Failure[] = [];
   const fail = (name: string, error: unknown) => {
     const text = describeError(error);
     failures.push({ sentence: text.includes(name) ? text : `${name}: ${text}`, refused: error instanceof RowsealError && refusals.includes(error.code) });
   };
-  for (const policy of cluster.list('RowPolicy')) {
+  for (const policy of options.cluster.list('RowPolicy')) {
     const name = describeObject('RowPolicy', policy.metadata);
     try {
-      const result = await planPolicy(policy, cluster, signal);
+      const result = await planPolicy(policy, options, signal);
       planned.push(result);
       if (result.notGranted !== undefined) fail(name, result.notGranted);
     } catch (error) {
@@ -83,12 +90,18 @@ function asSql({ rowPolicy, database, steps, adoptions }: PlannedPolicy): string
   return [head, ...steps.map(({ sql, why, widening }) => `${comment(`${widening ? 'WIDENING: ' : ''}${why}`)}\n${sql};`), ''].join('\n');
 }
 
-function asText({ rowPolicy, database, digest, steps, adoptions }: PlannedPolicy, color: boolean): string {
+function asText({ rowPolicy, database, digest, steps, adoptions, rows }: PlannedPolicy, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const widening = steps.filter((step) => step.widening).length;
   const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest}`;
   const lines = steps.map(({ sql, why, widening: widens }) => `  ${widens ? paint(33, 'widening') : paint(32, 'safe    ')}  ${printable(why)}\n            ${printable(sql).replaceAll('\n', '\n            ')}`);
-  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...lines, ''].join('\n');
+  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...lines, ...rowLines(rows), ''].join('\n');
+}
+
+function rowLines(rows: RowCounts | undefined): readonly string[] {
+  if (rows === undefined) return [];
+  const changes = rows.changes.map(({ table, role, test, gained, lost }) => `${role} on ${table}, ${test === undefined ? 'without claims' : `claims of test ${JSON.stringify(test)}`}: gains ${gained} rows, loses ${lost}`);
+  return [...changes, ...rows.notCounted.map((why) => `not counted: ${why}`)].map((line) => `  rows      ${printable(line)}`);
 }
 
 function adopted(count: number): string {

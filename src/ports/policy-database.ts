@@ -59,6 +59,28 @@ export interface TestRequest {
   readonly observation: Observation;
 }
 
+/** What a plan changes for one role, counted row by row on copies of the rows of now. */
+export interface RowChange {
+  /** Schema and table. */
+  readonly table: string;
+  readonly role: string;
+  /** The test whose claims were used; without claims when left out. */
+  readonly test?: string;
+  readonly gained: number;
+  readonly lost: number;
+}
+
+export interface RowCounts {
+  /** Those without a change, too. */
+  readonly changes: readonly RowChange[];
+  /** What was left out and why, in words; never holds row contents. */
+  readonly notCounted: readonly string[];
+}
+
+export interface RowCountRequest extends TestRequest {
+  readonly plan: Plan;
+}
+
 /** What evaluates the user's own expressions: only ever on the probe connection (DESIGN §3). */
 export interface PolicyChecks {
   /** Refuses SQL that is not one harmless expression: BadPredicate naming the construct. Evaluates nothing. */
@@ -67,6 +89,8 @@ export interface PolicyChecks {
   runFixtureTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
   /** Tests without a fixture, read-only on the real tables; after the apply. */
   runLiveTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
+  /** For small tables, the rows that each role would see and does not, and the other way round; what is too large or not ours to read is said. */
+  countRows(request: RowCountRequest, signal: AbortSignal): Promise<RowCounts>;
 }
 
 export type PolicyDatabase = PolicyStore & PolicyChecks;

@@ -72,6 +72,31 @@ test('prints each statement with its reason, in three formats, and changes nothi
   expect(json[0]?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
 });
 
+test('counts, when asked, the rows that each role gains and loses; and leaves nothing behind', async () => {
+  const tests = `  tests: [{name: acme, as: {role: app, claims: {tenant_id: acme}}, expect: {table: orders, count: 1}}]\n`;
+  write(secret(postgres.uri()), connection, policy() + tests);
+  const before = await rolesAndTables();
+  const text = await plan(['--rows']);
+  expect(text.stdout).toContain('app on public.orders, without claims: gains 0 rows, loses 2\n');
+  expect(text.stdout).toContain('app on public.orders, claims of test "acme": gains 0 rows, loses 1\n');
+  const [json] = JSON.parse((await plan(['--rows', '-o', 'json'])).stdout) as { rows: { changes: unknown[]; notCounted: string[] } }[];
+  expect(json?.rows).toMatchObject({ changes: [{ role: 'app', gained: 0, lost: 2 }, { test: 'acme', gained: 0, lost: 1 }], notCounted: [] });
+  expect(await rolesAndTables()).toEqual(before);
+});
+
+test('without the right to make the probe role it plans, and says that nothing was counted', async () => {
+  await withClient(postgres.uri(), (client) => client.query(`create role poor login password 'x'`));
+  write(secret(postgres.uri('postgres', 'poor', 'x')), connection, policy());
+  await withClient(postgres.uri(), (client) => client.query('grant postgres to poor'));
+  const { status, stdout } = await plan(['--rows']);
+  await withClient(postgres.uri(), (client) => client.query('revoke postgres from poor'));
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/not counted: .*(may not|CREATEROLE|BYPASSRLS)/)]);
+});
+
+async function rolesAndTables(): Promise<unknown> {
+  return withClient(postgres.uri(), async (client) => (await client.query(`select (select array_agg(rolname::text order by 1) from pg_roles) as roles, (select count(*) from pg_class) as relations`)).rows);
+}
+
 test('needs neither the lock nor the Secret among the manifests', async () => {
   write(connection, policy());
   expect(await plan()).toMatchObject({ status: 1, stderr: expect.stringContaining('Secret shop/admin') });

@@ -7,6 +7,7 @@ import { canonicalRows, columnNamed, comparableSql, type Row, textOf } from './e
 import { insertRow, requireColumns } from './fixture.ts';
 import { quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
+import { rowIds } from './scratch.ts';
 
 export type Denied = NonNullable<PolicyTest['expect']['denied']>;
 type TextRow = Readonly<Record<string, string | null>>;
@@ -55,9 +56,4 @@ async function writeRows(query: RunQuery, table: ObservedTable, { denied, where 
   const head = denied.command === 'Update' ? `update ${quoteTable(table.table)} set ${sets.join(', ')}` : `delete from ${quoteTable(table.table)}`;
   const values = [...names.map((name) => textOf(row[name])), ...Object.keys(where).map((name) => textOf(where[name]))];
   await query(`${head}${conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`}`, values);
-}
-
-async function rowIds(query: RunQuery, table: ObservedTable): Promise<readonly string[]> {
-  const rows = await query<{ id: string }>(`select ctid::text as id from ${quoteTable(table.table)}`);
-  return rows.map((row) => row.id);
 }

@@ -1,4 +1,5 @@
 // A test's fixture: the tables it needs as empty copies, filled with its rows and put under the desired policies.
+import type { ClaimsConfiguration } from '../../model/claims.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
 import { type Desired, membershipTables } from '../../policy/desired.ts';
 import { sameTable, tableKey, type TableName } from '../../policy/table-name.ts';
@@ -10,8 +11,8 @@ import { quoteName, quoteTable } from './quote.ts';
 import { retarget, scratchSchema } from './retarget.ts';
 import { tablesOfSql } from './retarget-sql.ts';
 import type { RunQuery } from './run-query.ts';
-import { testedClaims } from './tested-claims.ts';
 import { createCopies, enforceOnCopies, grantOnCopy } from './scratch.ts';
+import { claimsOnCopies } from './tested-claims.ts';
 
 /** The request with every table observed that a `sql` predicate reads, too: each becomes a copy, empty unless the fixture fills it. */
 export async function withSqlTables(request: TestRequest, query: RunQuery): Promise<TestRequest> {
@@ -23,13 +24,13 @@ export async function withSqlTables(request: TestRequest, query: RunQuery): Prom
 }
 
 /** Inside a transaction that is rolled back: if we die here, the server rolls back, and nothing was ever there. Returns the copies. */
-export async function buildFixture(query: RunQuery, request: TestRequest, test: PolicyTest): Promise<readonly ObservedTable[]> {
+export async function buildFixture(query: RunQuery, request: TestRequest, { test, claims }: { readonly test: PolicyTest; readonly claims: ClaimsConfiguration }): Promise<readonly ObservedTable[]> {
   const part = await testedPart(request, test);
   const copied = ownFirst(part.observation, request.schema);
   const { desired, observation } = await retarget(part.desired, { ...part.observation, tables: copied }, copied);
   await createCopies(query, observation.tables);
   await insertFixture(query, observation.tables, test);
-  const compiled = compileDesired(desired, observation, { claims: testedClaims, helperSchema: scratchSchema });
+  const compiled = compileDesired(desired, observation, { claims: claimsOnCopies(claims), helperSchema: scratchSchema });
   await enforceOnCopies(query, compiled.tables.map(({ table, policies }) => ({ table, policies, rowSecurity: true, functions: policies.flatMap((policy) => policy.functions) })));
   // What is tested is which rows, not which tables.
   for (const { table } of observation.tables) await grantOnCopy(query, table, { rights: 'select, insert, update, delete', roles: [test.as.role] });

@@ -8,6 +8,7 @@ import { expectDenied, prepareDenied } from './denied.ts';
 import { type Actor, asActor, rolledBack, statementLimitSeconds } from './evaluate.ts';
 import { canonicalRows, compareCount, compareVisible, expectedTable, UnusableTest } from './expectation.ts';
 import { buildFixture, copyNamed, withSqlTables } from './fixture.ts';
+import { countRows } from './count-rows.ts';
 import type { Probe } from './probe.ts';
 import type { RunQuery, Session } from './session.ts';
 import { checkSqlPredicate } from './sql-predicate.ts';
@@ -46,6 +47,7 @@ export function createPolicyChecks(options: PolicyChecksOptions): PolicyChecks {
       const request = { ...all, tests: all.tests.filter((test) => test.fixture === undefined) };
       return run(request, (query, test) => runLive(query, { request, test, ...options }), signal);
     },
+    countRows: (request, signal) => countRows(options, request, signal),
   };
 }
 
@@ -60,7 +62,7 @@ interface OneTest {
 
 async function runOnCopies(query: RunQuery, one: OneTest): Promise<string | undefined> {
   const { expect } = one.test;
-  const table = copyNamed(await buildFixture(query, one.request, one.test), expectedTable(expect));
+  const table = copyNamed(await buildFixture(query, one.request, one), expectedTable(expect));
   const { denied } = expect;
   const actor = onCopiesAs(one.test.as.role, one.test.as.claims ?? {}, one.claims);
   if (denied === undefined) return compareRows(query, one, { table, actor });

@@ -3,7 +3,9 @@ import type { Desired, DesiredPolicy } from '../../policy/desired.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
 import { mapMemberships, type Predicate } from '../../policy/predicate.ts';
 import { sameTable, type TableName } from '../../policy/table-name.ts';
+import { quoteLiteral } from './quote.ts';
 import { retargetSql } from './retarget-sql.ts';
+import { testedSetting } from './tested-claims.ts';
 
 /** Copies are temporary tables, which keep their names, so of two tables with one name only one can be copied (ADR 0008). */
 export const scratchSchema = 'pg_temp';
@@ -24,13 +26,14 @@ export async function retarget(desired: Desired, observation: Observation, copie
 }
 
 /** The same columns under the copy's name; it belongs to the probe. */
-function onCopy(table: ObservedTable): ObservedTable {
+export function onCopy(table: ObservedTable): ObservedTable {
   return { ...table, table: { schema: scratchSchema, table: table.table.table }, owned: true };
 }
 
 /** An expression as text, whoever wrote it, reading the copies. */
-function retargetText(text: string, copied: readonly ObservedTable[]): Promise<string> {
-  return retargetSql(text, (name) => (isCopied(copied, name) ? scratchSchema : undefined));
+export function retargetText(text: string, copied: readonly ObservedTable[]): Promise<string> {
+  const claims = `(nullif(current_setting(${quoteLiteral(testedSetting)}, true), '')::jsonb)`;
+  return retargetSql(text, { schemaFor: (name) => (isCopied(copied, name) ? scratchSchema : undefined), claims });
 }
 
 /** What was kept to the letter names the real tables; on copies its terms are compiled instead. */

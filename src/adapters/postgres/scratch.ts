@@ -21,6 +21,12 @@ export async function createCopies(query: RunQuery, tables: readonly ObservedTab
   }
 }
 
+/** A row's place in its copy: what identifies it while nothing is written. */
+export async function rowIds(query: RunQuery, { table }: ObservedTable): Promise<readonly string[]> {
+  const rows = await query<{ id: string }>(`select ctid::text as id from ${quoteTable(table)}`);
+  return rows.map((row) => row.id);
+}
+
 /** Rights on the originals don't reach copies, so they are given anew. */
 export async function grantOnCopy(query: RunQuery, table: TableName, { rights, roles }: { readonly rights: string; readonly roles: readonly string[] }): Promise<void> {
   if (roles.length > 0) await query(`grant ${rights} on ${quoteTable(table)} to ${quoteRoles(roles)}`);
