@@ -22,7 +22,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rowseal-operator-'));
   await createShop(postgres);
   await controlPlane.installCrds();
-  await kubectl(['apply', '-f', join(repository, 'deploy', 'rbac.yaml')]);
+  await kubectl(['apply', '-f', join(repository, 'deploy', 'rbac.yaml'), '-f', join(repository, 'deploy', 'admission', 'approval.yaml')]);
   bucket = await s3.createBucket('Locked');
   operator = startRowseal(['operator', '--kubeconfig', await operatorKubeconfig()]);
 });
@@ -86,6 +86,10 @@ describe('kubectl apply', () => {
       expect((await asTenant(postgres, 'acme', (client) => client.query('select id from orders'))).rows).toEqual([]);
     });
     await apply(shop.policy());
+    await eventually('the way back widens, so that it waits', async () => expect((await condition('rowpol', 'orders')).reason).toBe('ApprovalRequired'));
+    const digest = await kubectl(['get', 'rowpol', 'orders', '-o', 'jsonpath={.status.plan.digest}']);
+    const approver = await kubectl(['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']);
+    await kubectl(['annotate', 'rowpol', 'orders', `rowseal.dev/approve=${digest}`, `rowseal.dev/approved-by=${approver}`]);
     await eventually('the edit is back', async () => {
       expect((await asTenant(postgres, 'acme', (client) => client.query('select id from orders'))).rows).toEqual([{ id: '1' }]);
     });
