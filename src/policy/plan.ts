@@ -104,7 +104,7 @@ function policySteps({ owner, policy, table }: PolicyChange): readonly PhasedSte
   if (inForce(policy, observed, owner) || adoptable(policy, observed, owner)) return [];
   const why = changeReason(policy, observed, owner);
   if (!alterable(policy, observed)) return replaceSteps({ owner, policy, table }, observed, why);
-  const widening = binds(table) && alterWidens(policy, observed, owner);
+  const widening = binds(table) && alterWidens(policy, observed, { owner, table });
   const phase = policy.as === 'Restrictive' ? phases.restrict : widening ? phases.widen : phases.narrow;
   return [...functionSteps(policy), { phase, step: { operation: { kind: 'AlterPolicy', table: table.table, policy }, why, widening } }];
 }

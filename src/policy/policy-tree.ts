@@ -12,3 +12,16 @@ export interface PolicyTree {
 
 /** Raised whenever the SQL that a tree compiles to changes its meaning. */
 export const treeVersion = 1;
+
+/** The tree in a record, or undefined for anything that this version can't read: then nothing can be proven. */
+export function readTree(value: unknown): PolicyTree | undefined {
+  const tree = recordOf(value);
+  if (tree['version'] !== treeVersion || typeof tree['claims'] !== 'string') return undefined;
+  const sides = [tree['using'], tree['check']].filter((side) => side !== undefined);
+  // The record is written by us alone and its version says its shape.
+  return sides.every((side) => ['tree', 'sql'].includes(String(recordOf(side)['kind']))) ? (value as PolicyTree) : undefined;
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

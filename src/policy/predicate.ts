@@ -70,3 +70,17 @@ export function mapMemberships(predicate: Predicate, change: (member: Membership
   const mapTerm = (term: Term): Term => (term.kind === 'member' ? change({ ...term, where: mapAlternatives(term.where) }) : term);
   return predicate.kind === 'sql' ? predicate : { kind: 'tree', alternatives: mapAlternatives(predicate.alternatives) };
 }
+
+/** The operands of a comparison, arguments of functions left out. */
+export function operandsOf(term: Comparison): readonly Operand[] {
+  switch (term.kind) {
+    case 'isNull':
+      return [term.operand];
+    case 'compare':
+      return [term.left, term.right];
+    case 'in':
+      return term.items.kind === 'values' ? [term.left] : [term.left, term.items];
+    case 'set':
+      return term.right.kind === 'values' ? [term.left] : [term.left, term.right];
+  }
+}

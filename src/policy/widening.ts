@@ -2,7 +2,9 @@
 import { sameText } from './adoption.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import { everyRole } from './desired.ts';
-import type { ObservedPolicy } from './observed.ts';
+import { isNarrower } from './narrower.ts';
+import type { ObservedPolicy, ObservedTable } from './observed.ts';
+import { readTree } from './policy-tree.ts';
 
 /** Whether every role that `inner` names is also covered by `outer`; membership among roles is not looked at. */
 function rolesWithin(inner: readonly string[], outer: readonly string[]): boolean {
@@ -19,8 +21,26 @@ export function expressionsInForce(policy: CompiledPolicy, observed: ObservedPol
   return ours && asDefined && marker.deparsed === observed.deparsed && record.deparsed === observed.deparsed;
 }
 
-/** Whether altering `observed` into `policy` may widen: proven narrower only for equal expressions and fewer (or, restrictive, more) roles. */
-export function alterWidens(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
-  if (!expressionsInForce(policy, observed, owner) && !sameText(policy, observed)) return true;
+/**
+ * Whether altering the observed policy may widen. It is proven not to where its roles become no more (or, restrictive, no
+ * fewer) and each expression, the recorded one still being in force, becomes no weaker.
+ */
+export function alterWidens(policy: CompiledPolicy, observed: ObservedPolicy, { owner, table }: { readonly owner: string; readonly table: ObservedTable }): boolean {
+  const noWeaker = expressionsInForce(policy, observed, owner) || sameText(policy, observed) || expressionsNarrow(policy, observed, { owner, table });
+  if (!noWeaker) return true;
   return policy.as === 'Permissive' ? !rolesWithin(policy.roles, observed.roles) : !rolesWithin(observed.roles, policy.roles);
+}
+
+/** The catalog's expression must be the one recorded: a renamed column, for one, shows in it, and would make the tree speak of another. */
+function expressionsNarrow(policy: CompiledPolicy, { record, deparsed }: ObservedPolicy, { owner, table }: { readonly owner: string; readonly table: ObservedTable }): boolean {
+  if (record === undefined || record.owner !== owner || record.deparsed !== deparsed) return false;
+  const before = readTree(record.tree);
+  const { tree } = policy;
+  if (before === undefined || tree === undefined || before.claims !== tree.claims) return false;
+  const integers = new Set(table.columns.filter(({ baseType }) => baseType.schema === 'pg_catalog' && ['int2', 'int4', 'int8'].includes(baseType.name)).map(({ name }) => name));
+  const facts = { isInteger: (column: string) => integers.has(column) };
+  return (['using', 'check'] as const).every((side) => {
+    const [next, old] = [tree[side], before[side]];
+    return next === undefined || old === undefined ? next === old : isNarrower(next, old, facts);
+  });
 }

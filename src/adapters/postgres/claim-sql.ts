@@ -22,32 +22,42 @@ export function sessionOf(source: ClaimSource): SessionValues {
 
 /** One claim, once per query: an uncorrelated subselect becomes an initplan. */
 export function claimSql(path: readonly string[], type: SqlType, session: SessionValues): string {
-  if (isArray(type)) return knownArraySql(claimItemsSql(path, type.element, { session, single: false }));
+  if (isArray(type)) return knownArraySql(claimItemsSql(path, type.element, session));
   if (isBuiltIn(type, 'jsonb')) return `(select nullif(${session.claims} #> ${pathSql(path, session)}, 'null'::jsonb))`;
   return castOnceSql(`${session.claims} #>> ${pathSql(path, session)}`, type, session);
 }
 
 /** The items of a claim that holds a JSON array, for `= any (…)`; what is no array becomes one unknown item, so that `not` denies, too. */
-export function claimItemsSql(path: readonly string[], element: SqlType, { session, single }: { readonly session: SessionValues; readonly single: boolean }): string {
-  const value = `${session.claims} #> ${pathSql(path, session)}`;
-  const alone = single ? ` when c.value is not null then jsonb_build_array(c.value)` : '';
-  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value${alone} else '[null]'::jsonb end)`;
-  return `array(select ${guardedCast('i.item', element, session)} from ${onceSql(value, session)} as c, ${items} as i(item))`;
+export function claimItemsSql(path: readonly string[], element: SqlType, session: SessionValues): string {
+  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else '[null]'::jsonb end)`;
+  return `array(select ${guardedCast('i.item', element, session)} from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c, ${items} as i(item))`;
 }
 
-/** The items of an array of text. */
+/** A claim as a set: the items of its JSON array, or itself alone; NULL where there is no claim, since even the empty set is something. */
+export function claimSetSql(path: readonly string[], element: SqlType, session: SessionValues): string {
+  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else jsonb_build_array(c.value) end)`;
+  const array = `array(select ${guardedCast('i.item', element, session)} from ${items} as i(item))`;
+  return `(select ${array} from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c where c.value <> 'null'::jsonb)`;
+}
+
+/** The items of an array of text, for `= any (…)`. */
 export function textItemsSql(array: string, element: SqlType, session: SessionValues): string {
   return `array(select ${guardedCast('i.item', element, session)} from unnest(coalesce(${array}, array[null::text])) as i(item))`;
 }
 
+/** The same as a set. */
+export function textSetSql(array: string, element: SqlType, session: SessionValues): string {
+  return `(select array(select ${guardedCast('i.item', element, session)} from unnest(a.value) as i(item)) from ${onceSql(array)} as a where a.value is not null)`;
+}
+
 /** The array, or NULL when one of its items is unknown. */
 export function knownArraySql(array: string): string {
-  return `(select a.items from (select ${array} as items) as a where not exists (select from unnest(a.items) as i(item) where i.item is null))`;
+  return `(select a.value from ${onceSql(array)} as a where not exists (select from unnest(a.value) as i(item) where i.item is null))`;
 }
 
 /** Whether claims are there, but not this one; NULL when there are none at all. */
 export function claimMissingSql(path: readonly string[], session: SessionValues): string {
-  return `(select case when jsonb_typeof(c.value) = 'object' then (c.value #>> ${pathSql(path, session)}) is null end from ${onceSql(session.claims, session)} as c)`;
+  return `(select case when jsonb_typeof(c.value) = 'object' then (c.value #>> ${pathSql(path, session)}) is null end from ${onceSql(session.claims)} as c)`;
 }
 
 /** A session setting as it is; one that was never set is NULL, one whose SET LOCAL ended is ''. */
@@ -63,12 +73,15 @@ export function roleSql(type: SqlType, session: SessionValues): string {
 /** `value`, an expression of type text, cast once per query; NULL where it doesn't fit. */
 export function castOnceSql(value: string, type: SqlType, session: SessionValues): string {
   if (isTextual(type)) return `(select cast(${value} as ${typeSql(type)}))`;
-  return `(select ${guardedCast('v.value', type, session)} from ${onceSql(value, session)} as v)`;
+  return `(select ${guardedCast('v.value', type, session)} from ${onceSql(value)} as v)`;
 }
 
-/** A value that is used twice; the planner would put its expression in both places, and a signature is checked once. */
-function onceSql(value: string, { source }: SessionValues): string {
-  return `(select ${value} as value${source.type === 'Signed' ? ' offset 0' : ''})`;
+/**
+ * A value that is used twice. Without OFFSET the planner would put its expression in both places: a signature would be checked
+ * twice, and a constant (a helper's argument, a literal) would be folded into the cast and fail there, whatever CASE says.
+ */
+function onceSql(value: string): string {
+  return `(select ${value} as value offset 0)`;
 }
 
 function pathSql(path: readonly string[], { source }: SessionValues): string {

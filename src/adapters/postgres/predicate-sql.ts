@@ -65,7 +65,7 @@ function isNullSql(operand: Operand, not: boolean, scope: PredicateScope): strin
 function inSql({ left, items, not }: Extract<Comparison, { kind: 'in' }>, scope: PredicateScope): string {
   const type = typeOf(left, scope) ?? textType;
   if (isArray(type)) throw unfit('In needs a single value on its left side', 'use Contains or Overlaps for an array');
-  const array = itemsSql(items, type, scope, false);
+  const array = itemsSql(items, { element: type, purpose: 'in' }, scope);
   if (array === undefined) throw unfit('In takes values, a claim that holds a JSON array, or a function that returns an array', 'correct the right side');
   return anySql({ left, type, not }, array, scope);
 }

@@ -4,7 +4,7 @@ import { knownArraySql } from './claim-sql.ts';
 import { itemsSql } from './items-sql.ts';
 import { operandSql, typeOf, usesRow } from './operand-sql.ts';
 import type { PredicateScope } from './predicate-scope.ts';
-import { builtInType, isArray, isBuiltIn, operatorSql, requireOrdered, sameType, type SqlType, textType, unfit } from './sql-type.ts';
+import { builtInType, isArray, isBuiltIn, operatorSql, requireOrdered, sameType, type SqlType, textType, typeSql, unfit } from './sql-type.ts';
 
 type SetTerm = Extract<Comparison, { kind: 'set' }>;
 
@@ -63,7 +63,8 @@ function arraysSql({ op, left, right, not }: SetTerm, scope: PredicateScope): st
 
 /** `@>` where an index on the array can answer it; `= any` where NULL items must leave it unknown. */
 function containsOne({ outer, inner, not, element, byIndex }: { outer: Side; inner: Side; not: boolean; element: SqlType; byIndex: boolean }): string {
-  const among = `${inner.sql} ${operatorSql('=', element)} any (${outer.sql})`;
+  // Without the cast a subselect in its place would be read as a list of rows.
+  const among = `${inner.sql} ${operatorSql('=', element)} any (cast(${outer.sql} as ${typeSql(element)}[]))`;
   if (not) return `(${inner.sql} is not null and not (${among}))`;
   return byIndex ? `${outer.sql} @> array[${inner.sql}]` : among;
 }
@@ -81,7 +82,7 @@ function sideOf(side: Items, element: SqlType, not: boolean, scope: PredicateSco
     if (!sameType(own.element, element)) throw unfit(`an array of ${own.element.name} is compared with one of ${element.name}`, 'compare arrays of one type');
     return guarded(operandSql(side, own, scope));
   }
-  const array = itemsSql(side, element, scope, true);
+  const array = itemsSql(side, { element, purpose: 'set' }, scope);
   if (array === undefined) return { sql: side.kind === 'values' ? '' : operandSql(side, element, scope), single: true };
   if (side.kind === 'function' && usesRow(side)) return guarded(array);
   return { sql: not && side.kind !== 'values' ? knownArraySql(array) : array, single: false };

@@ -2,10 +2,10 @@
 alter table "public"."orders" enable row level security;
 alter table "public"."orders" force row level security;
 create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
-  using ("tenant_id" = (select case when pg_catalog.pg_input_is_valid(v.value, '"pg_catalog"."uuid"') then cast(v.value as "pg_catalog"."uuid") end from (select (case when pg_catalog.pg_input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['app', 'tenant'] as value) as v));
+  using ("tenant_id" = (select case when pg_catalog.pg_input_is_valid(v.value, '"pg_catalog"."uuid"') then cast(v.value as "pg_catalog"."uuid") end from (select (case when pg_catalog.pg_input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['app', 'tenant'] as value offset 0) as v));
 
 -- PostgreSQL 15
 alter table "public"."orders" enable row level security;
 alter table "public"."orders" force row level security;
 create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
-  using ("tenant_id" = (select case when rowseal.input_is_valid(v.value, '"pg_catalog"."uuid"') then cast(v.value as "pg_catalog"."uuid") end from (select (case when rowseal.input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['app', 'tenant'] as value) as v));
+  using ("tenant_id" = (select case when rowseal.input_is_valid(v.value, '"pg_catalog"."uuid"') then cast(v.value as "pg_catalog"."uuid") end from (select (case when rowseal.input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #>> array['app', 'tenant'] as value offset 0) as v));
