@@ -11,7 +11,7 @@ import { type Bench, startBench } from './bench.ts';
 import { types, Unsure } from './values.ts';
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const runs = Number(process.env['RUNS'] ?? 250);
+const runs = Number(process.env['RUNS'] ?? 100);
 const sessionsPerPredicate = 6;
 
 const rows = fc.record({ docs: rowsOf('docs', 10), members: rowsOf('members', 5), teams: rowsOf('teams', 3) });
