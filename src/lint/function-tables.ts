@@ -3,9 +3,9 @@ import type { CatalogFunction, CatalogRelation } from '../policy/catalog.ts';
 import { type CalledFunctions, codeOf, folded } from './called-functions.ts';
 import type { Landscape } from './landscape.ts';
 
-type BodyCommand = 'Select' | 'Insert' | 'Update' | 'Delete' | 'Truncate';
+export type BodyCommand = 'Select' | 'Insert' | 'Update' | 'Delete' | 'Truncate';
 
-interface TableUse {
+export interface TableUse {
   readonly relation: CatalogRelation;
   readonly command: BodyCommand;
   /** Whether the body wrote the schema, too; without it the caller's search_path may decide which table is meant. */
@@ -61,7 +61,7 @@ function meant(called: CatalogFunction, candidates: readonly CatalogRelation[], 
   return order.map((each) => candidates.find((relation) => relation.schema === each)).find((relation) => relation !== undefined) ?? candidates[0];
 }
 
-function searchPathOf({ settings }: CatalogFunction): readonly string[] {
+export function searchPathOf({ settings }: CatalogFunction): readonly string[] {
   const setting = settings.find((each) => each.startsWith('search_path='));
   return setting === undefined ? [] : setting.slice('search_path='.length).split(',').map((each) => folded(each.trim())).filter((each) => each !== '');
 }

@@ -7,12 +7,16 @@ import { claimPattern } from './claim-pattern.ts';
 import { clientClaims } from './client-claims.ts';
 import { columnGrant } from './column-grant.ts';
 import { deadPolicy } from './dead-policy.ts';
+import { definerFunction } from './definer-function.ts';
 import { definerView } from './definer-view.ts';
 import { evaluatedPerRow } from './evaluated-per-row.ts';
 import { foreignKeyOracle } from './foreign-key-oracle.ts';
+import { foreignTable } from './foreign-table.ts';
+import { insteadOfTrigger } from './instead-of-trigger.ts';
 import type { Lint } from './lint.ts';
 import { materializedView } from './materialized-view.ts';
 import { membershipWritable } from './membership-writable.ts';
+import { mutableSearchPath } from './mutable-search-path.ts';
 import { nullMatches } from './null-matches.ts';
 import { openWithoutClaims } from './open-without-claims.ts';
 import { overlappingPolicies } from './overlapping-policies.ts';
@@ -21,6 +25,7 @@ import { partitionDirect } from './partition-direct.ts';
 import { policiesWithoutRowSecurity } from './policies-without-row-security.ts';
 import { publicWrites } from './public-writes.ts';
 import { readAllData } from './read-all-data.ts';
+import { rewriteRule } from './rewrite-rule.ts';
 import { rowSecurityWithoutPolicies } from './row-security-without-policies.ts';
 import { setRolePath } from './set-role-path.ts';
 import { truncateGranted } from './truncate-granted.ts';
@@ -40,11 +45,15 @@ export const lints: readonly Lint[] = [
   clientClaims,
   columnGrant,
   deadPolicy,
+  definerFunction,
   definerView,
   evaluatedPerRow,
   foreignKeyOracle,
+  foreignTable,
+  insteadOfTrigger,
   materializedView,
   membershipWritable,
+  mutableSearchPath,
   nullMatches,
   openWithoutClaims,
   overlappingPolicies,
@@ -53,6 +62,7 @@ export const lints: readonly Lint[] = [
   policiesWithoutRowSecurity,
   publicWrites,
   readAllData,
+  rewriteRule,
   rowSecurityWithoutPolicies,
   setRolePath,
   truncateGranted,

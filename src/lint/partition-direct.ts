@@ -16,7 +16,8 @@ export const partitionDirect: Lint = {
 };
 
 function finding(child: CatalogRelation, landscape: Landscape): readonly LintFinding[] {
-  if (child.rowSecurity || child.parents.length === 0) return [];
+  // A foreign table can have no row security, and has a lint of its own.
+  if (child.rowSecurity || child.parents.length === 0 || child.kind === 'ForeignTable') return [];
   const root = landscape.ancestors(child).findLast((ancestor) => ancestor.rowSecurity);
   if (root === undefined) return [];
   const held = privileges.map((privilege) => ({ privilege, roles: landscape.holders(child, privilege).filter((role) => landscape.bound(role, root)) })).filter(({ roles }) => roles.length > 0);

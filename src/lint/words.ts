@@ -1,5 +1,5 @@
 // How findings name things: for people, and in the SQL of a fix.
-import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import type { CatalogFunction, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import type { TableName } from '../policy/table-name.ts';
 
 const namedRoles = 4;
@@ -35,4 +35,14 @@ export function sqlRelation({ schema, name }: Pick<CatalogRelation, 'schema' | '
 /** Roles in SQL; PUBLIC is a keyword. */
 export function sqlRoles(roles: readonly CatalogRole[]): string {
   return roles.map((role) => (role.oid === 0 ? 'PUBLIC' : sqlName(role.name))).join(', ');
+}
+
+/** `function public.orders_of(tenant text)`. */
+export function functionTitled({ schema, name, arguments: args }: CatalogFunction): string {
+  return `function ${schema}.${name}(${args})`;
+}
+
+/** For ALTER, REVOKE and DROP. */
+export function sqlFunction({ schema, name, arguments: args, kind }: CatalogFunction): string {
+  return `${kind === 'Procedure' ? 'PROCEDURE' : 'FUNCTION'} ${sqlName(schema, name)}(${args})`;
 }
