@@ -1,5 +1,6 @@
 // Every lint there is. A lint that is not in this list does not run; docs/lints has a page for each.
 import { alwaysTrue } from './always-true.ts';
+import { bypassSwitch } from './bypass-switch.ts';
 import { bypassingRole } from './bypassing-role.ts';
 import { cascadeIntoGuarded } from './cascade-into-guarded.ts';
 import { castCuts } from './cast-cuts.ts';
@@ -38,6 +39,7 @@ import { weakWritePolicy } from './weak-write-policy.ts';
 
 export const lints: readonly Lint[] = [
   alwaysTrue,
+  bypassSwitch,
   bypassingRole,
   cascadeIntoGuarded,
   castCuts,
