@@ -6,13 +6,20 @@ import { type Observation, type ObservedPolicy, type ObservedTable, observedOwne
 import { dropSteps } from './plan.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
 import { closedPolicyName } from './policy-name.ts';
+import { sameTable, type TableName } from './table-name.ts';
 import type { Plan } from './step.ts';
 
 export type DeletionPolicy = 'Retain' | 'FailClosed' | 'Restore';
 
-/** Steps that deleting the owner needs; none when they are done already. */
-export function planDeletion(owner: string, policy: DeletionPolicy, observation: Observation): Plan {
-  const steps = observation.tables.flatMap((table) => deletionSteps(owner, policy, table));
+/**
+ * Steps that deleting the owner needs; none when they are done already. Tables that another RowPolicy declares keep their
+ * flags even before it has put a policy there: or exchanging one object for another would open the table in between.
+ */
+export function planDeletion(owner: string, policy: DeletionPolicy, observation: Observation, governedByOthers: readonly TableName[] = []): Plan {
+  const steps = observation.tables.flatMap((table) => {
+    const declared = governedByOthers.some((name) => sameTable(name, table.table));
+    return deletionSteps(owner, policy, { table, declared });
+  });
   const releases = policy !== 'Restore' ? [] : observation.tables.flatMap((table) => table.policies.filter((each) => isAdopted(each, owner)).map(({ name }) => ({ table: table.table, name })));
   return sealPlan({ owner, steps: inFailClosedOrder(steps), releases, observation, leaving: policy === 'Restore' });
 }
@@ -22,14 +29,20 @@ function isAdopted({ record, deparsed }: ObservedPolicy, owner: string): boolean
   return record?.adopted === true && record.owner === owner && record.deparsed === deparsed;
 }
 
-function deletionSteps(owner: string, policy: DeletionPolicy, table: ObservedTable): readonly PhasedStep[] {
+interface Leaving {
+  readonly table: ObservedTable;
+  /** Whether another RowPolicy declares it. */
+  readonly declared: boolean;
+}
+
+function deletionSteps(owner: string, policy: DeletionPolicy, { table, declared }: Leaving): readonly PhasedStep[] {
   switch (policy) {
     case 'Retain':
       return [];
     case 'FailClosed':
       return closingSteps(owner, table);
     case 'Restore':
-      return restoringSteps(owner, table);
+      return restoringSteps(owner, { table, declared });
   }
 }
 
@@ -55,13 +68,13 @@ function closingSteps(owner: string, table: ObservedTable): readonly PhasedStep[
 }
 
 /** Flags go back only when nobody else governs the table: they are the strictest of all. */
-function restoringSteps(owner: string, table: ObservedTable): readonly PhasedStep[] {
+function restoringSteps(owner: string, { table, declared }: Leaving): readonly PhasedStep[] {
   const ours = table.policies.filter((policy) => observedOwner(policy) === owner);
   const made = ours.filter((policy) => !isAdopted(policy, owner));
   const steps = [...dropSteps(table, made, `${owner} is being deleted with Restore`)];
   const othersGovern = table.policies.some((policy) => ![undefined, owner].includes(observedOwner(policy)));
   const left = ours.length > 0 || table.applied.some((policy) => policy.owner === owner);
-  if (!left || othersGovern || table.before === undefined) return steps;
+  if (!left || othersGovern || declared || table.before === undefined) return steps;
   const why = 'this is how the table was before Rowseal governed it';
   if (table.forced && !table.before.forced) {
     steps.push({ phase: phases.loosenFlags, step: { operation: { kind: 'NoForceRowSecurity', table: table.table }, why, widening: table.rowSecurity } });

@@ -27,7 +27,8 @@ export function needsNoLeave(step: Step): boolean {
   return !step.widening || step.mends === true;
 }
 
-function policyKey(operation: Operation): string | undefined {
+/** The policy that an operation is about, as a map key. */
+export function policyKey(operation: Operation): string | undefined {
   const name = 'policy' in operation ? operation.policy.name : operation.kind === 'DropPolicy' ? operation.name : undefined;
   return name === undefined || !('table' in operation) ? undefined : `${describeTable(operation.table)} ${name}`;
 }

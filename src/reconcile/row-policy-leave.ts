@@ -4,14 +4,21 @@ import type { RowsealError } from '../model/errors.ts';
 import type { Resource } from '../model/kinds.ts';
 import { tableOf } from '../policy/plan-order.ts';
 import { needsNoLeave, portionOf } from '../policy/portion.ts';
-import type { Observation } from '../policy/observed.ts';
+import { type Observation, observedOwner } from '../policy/observed.ts';
+import { ownerOf } from '../policy/desired.ts';
+import { type Pending, pendingOf } from '../policy/pending.ts';
 import { rootFinder } from '../policy/resolve.ts';
+import type { Target } from '../policy/target.ts';
 import type { Plan, Step } from '../policy/step.ts';
 import { tableKey } from '../policy/table-name.ts';
 import type { Approval } from '../ports/cluster.ts';
 import type { Readiness } from './readiness.ts';
+import { contributorOf } from './row-policy-scope.ts';
 import { policyFailure } from './row-policy-status.ts';
 import type { Settling } from './settling.ts';
+
+/** How soon others are looked at again whom one waits for. */
+const lookAgainMs = 1_000;
 
 export interface Leave {
   /** What may be applied now; perhaps without steps. */
@@ -43,29 +50,47 @@ export interface LeaveRequest {
 }
 
 export async function leaveFor({ policy, plan, observation, digest, settling, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
-  const settledInMs = untilSettled(settling, plan, observation);
+  const pending = pendingOf(plan);
+  settling.report(contributorOf(policy), pending);
+  const { settledInMs, ahead } = othersOf({ id: ownerOf(policy.metadata), pending }, { plan, observation, settling });
   const refused = plan.steps.every(needsNoLeave) ? undefined : await widenRefusal();
   const asking = plan.steps.filter((step) => needsApproval(step, policy));
   const given: Approval = asking.length === 0 ? { kind: 'None' } : await approval();
   const approved = given.kind === 'Approved' && given.digest === digest;
-  const admitted = (step: Step) => (approved || !needsApproval(step, policy)) && (needsNoLeave(step) || (settledInMs <= 0 && refused === undefined));
+  const admitted = (step: Step) => (approved || !needsApproval(step, policy)) && (needsNoLeave(step) || (settledInMs <= 0 && ahead.length === 0 && refused === undefined));
   const portion = portionOf(plan, admitted);
   const by = approved ? { approvedBy: given.by } : {};
   if (portion === plan) return { portion, ...by };
   if (refused !== undefined) return { portion, ...by, waiting: { readiness: policyFailure(refused) } };
   if (!approved && asking.length > 0) return { portion, waiting: { readiness: unapproved({ policy, digest, count: asking.length }, given) } };
-  const message = 'widening statements wait until every RowPolicy of the tables has been left unchanged for 5 s';
-  return { portion, ...by, waiting: { readiness: { state: 'reconciling', reason: 'Settling', message }, againInMs: settledInMs } };
+  return { portion, ...by, waiting: settlingOf(settledInMs, ahead) };
 }
 
-/** Repairs wait for nobody, so that only tables with a real widening count. */
-function untilSettled(settling: Settling, plan: Plan, { tables }: Observation): number {
+function settlingOf(settledInMs: number, ahead: readonly string[]): Waiting {
+  const message =
+    settledInMs > 0
+      ? 'widening statements wait until every RowPolicy of the tables has been left unchanged for 5 s'
+      : `widening statements wait until what ${ahead.join(', ')} changes on the same tables is in force: see ${ahead.length === 1 ? 'its' : 'their'} conditions`;
+  return { readiness: { state: 'reconciling', reason: 'Settling', message }, againInMs: Math.max(settledInMs, lookAgainMs) };
+}
+
+interface Situation {
+  readonly plan: Plan;
+  readonly observation: Observation;
+  readonly settling: Settling;
+}
+
+/** Who has a say on the tables that are widened: by target, or by a policy that is still there. Repairs wait for nobody. */
+function othersOf(own: { readonly id: string; readonly pending: Pending }, { plan, observation: { tables }, settling }: Situation): { settledInMs: number; ahead: readonly string[] } {
   const widened = plan.steps.filter((step) => !needsNoLeave(step)).map(({ operation }) => tableOf(operation));
   const names = new Set(widened.filter((table) => table !== undefined).map(tableKey));
-  return settling.remainingMs((target) => {
+  const affected = tables.filter((table) => names.has(tableKey(table.table)));
+  const owners = new Set(affected.flatMap((table) => table.policies.map(observedOwner)));
+  const means = (target: Target): boolean => {
     const rootOf = rootFinder(target, tables);
-    return tables.some((table) => names.has(tableKey(table.table)) && rootOf(table) !== undefined);
-  });
+    return affected.some((table) => rootOf(table) !== undefined);
+  };
+  return { settledInMs: settling.remainingMs(means), ahead: settling.ahead(own, ({ id, target }) => owners.has(id) || means(target)) };
 }
 
 /** A repair brings back what was admitted once; it asks nobody. */

@@ -11,7 +11,7 @@ import type { ReconcileOutcome } from './reconciler.ts';
 import type { Readiness } from './readiness.ts';
 import { leaveFor } from './row-policy-leave.ts';
 import { type Outcome, pollMs, reportFailure, type RowPolicyContext } from './row-policy-report.ts';
-import { contributorsOf, databaseKeyOf, requireDatabase, widenRefusal } from './row-policy-scope.ts';
+import { contributorsOf, databaseKeyOf, neighboursOf, requireDatabase, sharingWith, widenRefusal } from './row-policy-scope.ts';
 import { planStatus, policyFailure } from './row-policy-status.ts';
 import type { Settling } from './settling.ts';
 
@@ -45,7 +45,8 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
   const declared = desiredFrom(policy.metadata, policy.spec);
   for (let round = 1; round <= maxRounds; round += 1) {
     const observation = await database.observe({ owner: ownerOf(policy.metadata), target: policy.spec.target, tables: [], roles: [] }, signal);
-    const plan = planDeletion(ownerOf(policy.metadata), deletion, observation);
+    const { governed } = neighboursOf(await sharingWith(policy, observation, { cluster, signal }));
+    const plan = planDeletion(ownerOf(policy.metadata), deletion, observation, governed);
     if (!hasWork(plan)) return undefined;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
     const leave = await leaveFor({ policy, plan, observation, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });

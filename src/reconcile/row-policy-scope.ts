@@ -2,7 +2,7 @@
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
 import { contradictionOf, namesOf } from '../policy/contradiction.ts';
-import { type Desired, membershipTables, type Neighbours, rootsOf } from '../policy/desired.ts';
+import { type Desired, membershipTables, type Neighbours, ownerOf, rootsOf } from '../policy/desired.ts';
 import type { Observation, ObservedTable } from '../policy/observed.ts';
 import { rootFinder } from '../policy/resolve.ts';
 import { tableKey, type TableName } from '../policy/table-name.ts';
@@ -32,19 +32,26 @@ export function databaseKeyOf(policy: Policy): ObjectKey {
 
 /** RowPolicies of one database that are not being deleted. */
 export function policiesOf(database: ObjectKey, cluster: Cluster): readonly Policy[] {
-  return cluster.list('RowPolicy').filter((policy) => {
-    const key = databaseKeyOf(policy);
-    return key.name === database.name && key.namespace === database.namespace && policy.metadata.deletionTimestamp === undefined;
-  });
+  return cluster.list('RowPolicy').filter((policy) => isOf(database, policy) && policy.metadata.deletionTimestamp === undefined);
 }
 
-/** All RowPolicies of a database, for their settling. */
+function isOf(database: ObjectKey, policy: Policy): boolean {
+  const key = databaseKeyOf(policy);
+  return key.name === database.name && key.namespace === database.namespace;
+}
+
+/** All RowPolicies of a database, for their settling; one that is being deleted counts until that is carried out. */
 export function contributorsOf(database: ObjectKey, cluster: Cluster): readonly Contributor[] {
-  return policiesOf(database, cluster).map(({ metadata, spec }) => ({
-    id: `${metadata.namespace}/${metadata.name}`,
-    fingerprint: `${metadata.uid} ${metadata.generation}`,
+  const policies = cluster.list('RowPolicy').filter((policy) => isOf(database, policy));
+  return policies.filter(({ metadata, spec }) => metadata.deletionTimestamp === undefined || (spec.deletionPolicy ?? 'Retain') !== 'Retain').map(contributorOf);
+}
+
+export function contributorOf({ metadata, spec }: Policy): Contributor {
+  return {
+    id: ownerOf(metadata),
+    fingerprint: `${metadata.uid} ${metadata.generation} ${metadata.deletionTimestamp ?? ''}`,
     target: spec.target,
-  }));
+  };
 }
 
 /** Throws a retryable BadReference while the database is not connected. */

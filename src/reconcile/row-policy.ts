@@ -18,7 +18,7 @@ import { type Look, lookAt } from './row-policy-look.ts';
 import { pauseOf } from './row-policy-pause.ts';
 import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
-import { contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
+import { contributorOf, contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
 import { Settling } from './settling.ts';
 import { driftedTables, enforced, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
 
@@ -77,9 +77,15 @@ async function enforce(context: RowPolicyContext, settling: Settling): Promise<O
     return outcome;
   } catch (error) {
     if (signal.aborted) throw error;
+    if (hasNoSay(policy, error)) settling.report(contributorOf(policy), 'Nothing');
     await reportFailure(context, policyFailure(error), status);
     return {};
   }
+}
+
+/** Who was never granted anything must not keep others waiting. */
+function hasNoSay({ status }: Resource<'RowPolicy'>, error: unknown): boolean {
+  return error instanceof RowsealError && error.code === 'NotGranted' && (status.tables ?? []).length === 0;
 }
 
 async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>): Promise<Outcome> {
@@ -96,7 +102,10 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     status.plan = planStatus(digest, database.render(plan.steps));
     Object.assign(status, tablesStatus(policy, look, applied));
     const tables = desired.tables.map(({ table }) => table);
-    if (policy.spec.mode === 'Plan') return { readiness: planOnly(plan), tables };
+    if (policy.spec.mode === 'Plan') {
+      context.settling.report(contributorOf(policy), 'Nothing');
+      return { readiness: planOnly(plan), tables };
+    }
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');

@@ -72,8 +72,11 @@ async function tidyRecords(query: RunQuery, plan: Plan, table: PlannedTable): Pr
     [table.oid],
   );
   if (plan.leaving) {
+    // Where the flags stay on for another RowPolicy that comes, how they were before is still to be known when it leaves.
     await query(
-      `delete from rowseal.governed_table gt where gt.table_oid = $1::oid and not exists (select from rowseal.governed_policy gp where gp.table_oid = gt.table_oid)`,
+      `delete from rowseal.governed_table gt using pg_catalog.pg_class c where gt.table_oid = $1::oid and c.oid = gt.table_oid
+          and c.relrowsecurity = gt.row_security_before and c.relforcerowsecurity = gt.forced_before
+          and not exists (select from rowseal.governed_policy gp where gp.table_oid = gt.table_oid)`,
       [table.oid],
     );
     return;
