@@ -66,3 +66,18 @@ export function anyState(deletionPolicies: readonly Declared['deletionPolicy'][]
 export function specOf({ tables, rules, rowSecurity, deletionPolicy }: Declared): RowPolicySpec {
   return { databaseRef: { name: 'db' }, target: { schema: 'public', tables: [...tables] }, rules: [...rules], rowSecurity, deletionPolicy, approval: 'Automatic' };
 }
+
+/** Each table to one RowPolicy: the first that names it. */
+export function apart(state: State): State {
+  const taken = new Set<TableId>();
+  return state.flatMap((declared) => {
+    const tables = declared.tables.filter((table) => !taken.has(table));
+    for (const table of tables) taken.add(table);
+    return tables.length === 0 ? [] : [{ ...declared, tables }];
+  });
+}
+
+/** The same rules under names that no other state has, so that each is made anew and none becomes another in place. */
+export function freshlyNamed(state: State, generation: number): State {
+  return state.map((declared) => ({ ...declared, rules: declared.rules.map((each) => ({ ...each, name: `${each.name}-${generation}` })) }));
+}

@@ -25,7 +25,7 @@ export const rows: readonly Row[] = [
 export const roles = { app: ['app'], other: ['other'], third: ['third', 'other'], keeper: ['keeper'] } as const;
 export type RoleId = keyof typeof roles;
 export const roleNames: readonly RoleId[] = ['app', 'other', 'third', 'keeper'];
-const password = 'world';
+export const password = 'world';
 
 export type Claims = Readonly<Record<string, string>> | undefined;
 export const claimSets: readonly Claims[] = [{ t: 'a', sub: 'ann' }, { t: 'b', sub: 'bob' }, { t: '', sub: 'nobody' }, undefined];
