@@ -7,7 +7,7 @@ import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import { hasWork, type Plan } from '../policy/step.ts';
 import { describeTable } from '../policy/table-name.ts';
-import type { PolicyDatabase, TestOutcome } from '../ports/policy-database.ts';
+import type { PolicyDatabase, RowCountRequest, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
 import { createFindings } from './findings.ts';
 import type { Readiness } from './readiness.ts';
@@ -17,6 +17,7 @@ import { leaveFor } from './row-policy-leave.ts';
 import { type Look, lookAt } from './row-policy-look.ts';
 import { pauseOf } from './row-policy-pause.ts';
 import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
+import { withRowCounts } from './row-policy-rows.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
 import { contributorOf, contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
 import { Settling } from './settling.ts';
@@ -102,8 +103,12 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     status.plan = planStatus(digest, database.render(plan.steps));
     Object.assign(status, tablesStatus(policy, look, applied));
     const tables = desired.tables.map(({ table }) => table);
+    const countRows = async (plan: NonNullable<RowPolicyStatus['plan']>) => {
+      status.plan = await withRowCounts(context, { database, plan, request: testRequest(policy, look) });
+    };
     if (policy.spec.mode === 'Plan') {
       context.settling.report(contributorOf(policy), 'Nothing');
+      await countRows(status.plan);
       return { readiness: planOnly(plan), tables };
     }
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
@@ -117,6 +122,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       continue;
     }
     if (tests !== undefined) await liveTests(context, { database, ...look }, { status, before: tests });
+    if (leave.waiting !== undefined) await countRows(status.plan);
     return { ...(leave.waiting ?? { readiness: enforced(desired) }), tables, changed: applied.size > 0 };
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
@@ -184,8 +190,12 @@ async function runTests({ policy, signal }: RowPolicyContext, request: Request, 
   if (tests.length === 0) return [];
   // PostgreSQL 15 needs a function of ours to compile claims at all.
   if (when === 'Fixture') await request.database.install(signal);
-  const testRequest = { tests, schema: policy.spec.target.schema, desired: request.desired, observation: request.observation };
-  return when === 'Fixture' ? request.database.runFixtureTests(testRequest, signal) : request.database.runLiveTests(testRequest, signal);
+  const asked = { ...testRequest(policy, request), tests };
+  return when === 'Fixture' ? request.database.runFixtureTests(asked, signal) : request.database.runLiveTests(asked, signal);
+}
+
+function testRequest({ spec }: Resource<'RowPolicy'>, { desired, observation, plan }: PlannedLook): RowCountRequest {
+  return { tests: spec.tests ?? [], schema: spec.target.schema, desired, observation, plan };
 }
 
 async function liveTests(context: RowPolicyContext, request: Request, { status, before }: { status: Partial<RowPolicyStatus>; before: readonly TestOutcome[] }): Promise<void> {

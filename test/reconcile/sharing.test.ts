@@ -152,6 +152,24 @@ describe('policies that no RowPolicy owns', () => {
   });
 });
 
+describe('a plan that waits', () => {
+  it('says how many rows each role would gain and lose, once for a plan', async () => {
+    const tests = [{ name: 'as tenant a', as: { role: 'app', claims: { t: 'a' } }, expect: { table: 'orders', count: 1 } }];
+    shop.declare('one', { approval: 'WhenWidening' });
+    await shop.reconcile();
+    shop.declare('one', { approval: 'WhenWidening', rules: [tenantRule, only('second', '2')], tests });
+    await shop.reconcile();
+    expect(shop.ready('one')).toBe('False ApprovalRequired');
+    expect(shop.status('one').plan?.rows).toEqual([
+      { table: 'public.orders', role: 'app', gained: 1, lost: 0 },
+      { table: 'public.orders', role: 'app', test: 'as tenant a', gained: 1, lost: 0 },
+    ]);
+    const writes = shop.cluster.statusWrites();
+    await shop.reconcile();
+    expect(shop.cluster.statusWrites()).toBe(writes);
+  });
+});
+
 describe('roles that must keep seeing all rows', () => {
   it('keep a table open until they bypass row security, and the connection lists them', async () => {
     shop.connection({ exemptRoles: ['migrator'] });

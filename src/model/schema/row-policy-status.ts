@@ -46,6 +46,7 @@ export const rowPolicyStatus = Type.Object(
           digest: Type.String({ description: 'SHA-256 of the steps.', maxLength: 80 }),
           steps: Type.Array(planStep, { description: 'The first statements.', maxItems: 32 }),
           total: integer('How many statements there are.', 0, 100_000),
+          notCounted: Type.Optional(Type.Array(Type.String({ maxLength: 512 }), { description: 'Whose rows were not counted, and why.', maxItems: 16 })),
           rows: Type.Optional(Type.Array(rowChange, { description: 'For small tables, how many rows each role gains and loses.', maxItems: 64 })),
         },
         { description: 'What is still to be done; no steps when the database equals the manifest.' },
