@@ -1,17 +1,13 @@
 // What a command line evaluates with, beside an operator that may be at work: an ordinary session without the lock, and a probe role of its own.
 import type { Randomness } from '../../ports/clock.ts';
 import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
-import { connectClient, endClient } from './connection.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import { readFacts } from './facts.ts';
-import { createMutex } from './mutex.ts';
 import { createProbe, type Probe } from './probe.ts';
-import type { RunQuery } from './run-query.ts';
-import { inTransaction, type Session } from './session.ts';
-import { prepareSession } from './session-start.ts';
+import { openShortSession, type ShortSession } from './short-session.ts';
 
 export interface CommandTools {
-  readonly session: Pick<Session, 'target' | 'transaction' | 'exclusively'>;
+  readonly session: ShortSession;
   readonly facts: ServerFacts;
   readonly probe: Probe;
 }
@@ -26,14 +22,9 @@ const closeDeadlineMs = 5_000;
 
 /** The probe role is made when it is first used, and dropped at the end; if we are killed before, its password expires and the next use drops it. */
 export async function withTemporaryProbe<T>(target: ConnectionTarget, { randomness, purpose }: CommandOptions, action: (tools: CommandTools) => Promise<T>, signal: AbortSignal): Promise<T> {
-  const client = await connectClient(target, { purpose }, signal);
-  const mutex = createMutex();
-  const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
-  const exclusively: Session['exclusively'] = (inside, until) => mutex.run(() => inside(query), until);
-  const session = { target, exclusively, transaction: <Result>(inside: (run: RunQuery) => Promise<Result>, until: AbortSignal) => exclusively((run) => inTransaction(run, inside), until) };
+  const session = await openShortSession(target, purpose, signal);
   try {
-    await prepareSession(query);
-    const facts = await readFacts(query, target);
+    const facts = await session.exclusively((query) => readFacts(query, target), signal);
     const probe = createProbe({ session, facts, randomness, temporary: true });
     try {
       return await action({ session, facts, probe });
@@ -44,6 +35,6 @@ export async function withTemporaryProbe<T>(target: ConnectionTarget, { randomne
   } catch (error) {
     throw statementError(error, 'evaluating on copies', describeTarget(target));
   } finally {
-    await endClient(client);
+    await session.close();
   }
 }

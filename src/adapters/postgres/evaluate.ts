@@ -6,6 +6,8 @@ export interface Actor {
   readonly role: string;
   /** The session setting that says who it acts for, and what it holds. */
   readonly claims?: { readonly setting: string; readonly text: string };
+  /** Further session settings. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export const statementLimitSeconds = 5;
@@ -42,10 +44,11 @@ export async function rolledBack<T>(query: RunQuery, action: () => Promise<T>): 
  * From here on whatever a predicate does, it does as the role: nothing can be written but temporary copies, and nobody inside a
  * read-only transaction can make it read-write again. Stepping out of the role reaches the probe, which owns copies only.
  */
-export async function asActor<T>(query: RunQuery, { role, claims }: Actor, action: () => Promise<T>): Promise<T> {
+export async function asActor<T>(query: RunQuery, { role, claims, settings: further = {} }: Actor, action: () => Promise<T>): Promise<T> {
   await query(`savepoint actor; set transaction read only; ${prepared}`);
   try {
     if (claims !== undefined) await query('select set_config($1, $2, true)', [claims.setting, claims.text]);
+    for (const [name, value] of Object.entries(further)) await query('select set_config($1, $2, true)', [name, value]);
     await query(`set local role ${quoteName(role)}`);
     return await action();
   } finally {

@@ -58,7 +58,7 @@ export async function rehearse<T>(options: RehearsalOptions, request: RehearsalR
         await createCopies(query, tables.map(onCopy));
         const places = new Map<ObservedTable, ReadonlySet<string>>();
         for (const { table, rows } of copied) {
-          await fill(query, onCopy(table), rows);
+          await fillCopy(query, onCopy(table), rows);
           places.set(table, new Set(await rowIds(query, onCopy(table))));
         }
         await grantReaders(query, tables, rights, request);
@@ -96,7 +96,8 @@ async function readTables({ session }: RehearsalOptions, { tables, desired, obse
   return { copied, complete };
 }
 
-async function fill(query: RunQuery, { table, columns }: ObservedTable, rows: TextRows): Promise<void> {
+/** Puts rows as text into a copy; each value is a parameter. */
+export async function fillCopy(query: RunQuery, { table, columns }: ObservedTable, rows: TextRows): Promise<void> {
   const names = columns.map(({ name }) => quoteName(name));
   if (names.length === 0) {
     for (let row = 0; row < rows.length; row += 1) await query(`insert into ${quoteTable(table)} default values`);

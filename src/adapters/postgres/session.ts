@@ -69,7 +69,7 @@ function sessionOf(client: pg.Client, target: ConnectionTarget): Session {
   };
 }
 
-export async function inTransaction<T>(query: RunQuery, action: (query: RunQuery) => Promise<T>): Promise<T> {
+async function inTransaction<T>(query: RunQuery, action: (query: RunQuery) => Promise<T>): Promise<T> {
   await query('begin');
   try {
     const result = await action(query);

@@ -5,7 +5,7 @@ import type { RunQuery } from './run-query.ts';
 import type { Session } from './session.ts';
 import { prepareSession } from './session-start.ts';
 
-export interface ShortSession extends Pick<Session, 'target' | 'transaction'> {
+export interface ShortSession extends Pick<Session, 'target' | 'transaction' | 'exclusively'> {
   close(): Promise<void>;
 }
 
@@ -16,6 +16,10 @@ export async function openShortSession(target: ConnectionTarget, purpose: string
   await prepareSession(query);
   return {
     target,
+    exclusively: async (action, signal) => {
+      signal.throwIfAborted();
+      return action(query);
+    },
     transaction: async (action, signal) => {
       signal.throwIfAborted();
       await query('begin');
