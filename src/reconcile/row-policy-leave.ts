@@ -15,7 +15,7 @@ import type { Approval } from '../ports/cluster.ts';
 import type { Readiness } from './readiness.ts';
 import { contributorOf } from './row-policy-scope.ts';
 import { policyFailure } from './row-policy-status.ts';
-import type { Settling } from './settling.ts';
+import type { Contributor, Settling } from './settling.ts';
 
 /** How soon others are looked at again whom one waits for. */
 const lookAgainMs = 1_000;
@@ -43,17 +43,22 @@ export interface LeaveRequest {
   /** The digest that an approval of this plan names. */
   readonly digest: string;
   readonly settling: Settling;
+  /** All RowPolicies of the database as they are declared now. */
+  readonly contributors: () => readonly Contributor[];
   /** Asked only when the plan needs one. */
   readonly approval: () => Promise<Approval>;
   /** Why widening is not granted; asked only when the plan widens. */
   readonly widenRefusal: () => Promise<RowsealError | undefined>;
 }
 
-export async function leaveFor({ policy, plan, observation, digest, settling, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
+export async function leaveFor({ policy, plan, observation, digest, settling, contributors, approval, widenRefusal }: LeaveRequest): Promise<Leave> {
+  const widens = !plan.steps.every(needsNoLeave);
+  if (widens) settling.look(contributors());
+  else settling.lookNowAndThen(contributors);
   const pending = pendingOf(plan);
   settling.report(contributorOf(policy), pending);
-  const { settledInMs, ahead } = othersOf({ id: ownerOf(policy.metadata), pending }, { plan, observation, settling });
-  const refused = plan.steps.every(needsNoLeave) ? undefined : await widenRefusal();
+  const { settledInMs, ahead } = !widens ? { settledInMs: 0, ahead: [] } : othersOf({ id: ownerOf(policy.metadata), pending }, { plan, observation, settling });
+  const refused = widens ? await widenRefusal() : undefined;
   const asking = plan.steps.filter((step) => needsApproval(step, policy));
   const given: Approval = asking.length === 0 ? { kind: 'None' } : await approval();
   const approved = given.kind === 'Approved' && given.digest === digest;

@@ -41,7 +41,7 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
   const { policy, options, signal, settling } = context;
   const { cluster, databases } = options;
   const { policies: database, facts } = requireDatabase(policy, cluster, databases);
-  settling.look(contributorsOf(databaseKeyOf(policy), cluster));
+  const contributors = () => contributorsOf(databaseKeyOf(policy), cluster);
   const declared = desiredFrom(policy.metadata, policy.spec);
   for (let round = 1; round <= maxRounds; round += 1) {
     const observation = await database.observe({ owner: ownerOf(policy.metadata), target: policy.spec.target, tables: [], roles: [] }, signal);
@@ -49,7 +49,7 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
     const plan = planDeletion(ownerOf(policy.metadata), deletion, observation, governed);
     if (!hasWork(plan)) return undefined;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
-    const leave = await leaveFor({ policy, plan, observation, digest, settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });
+    const leave = await leaveFor({ policy, plan, observation, digest, settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });
     if (!hasWork(leave.portion) && leave.waiting !== undefined) {
       const { reason, message } = leave.waiting.readiness;
       await reportFailure(context, stillThere(deletion, reason, message), { plan: planStatus(digest, database.render(plan.steps)) });

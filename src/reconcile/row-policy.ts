@@ -93,7 +93,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
   const { policy, options, signal } = context;
   const { cluster, databases } = options;
   const { policies: database, facts } = requireDatabase(policy, cluster, databases);
-  context.settling.look(contributorsOf(databaseKeyOf(policy), cluster));
+  const contributors = () => contributorsOf(databaseKeyOf(policy), cluster);
   const applied = new Map<string, string>();
   let tests: readonly TestOutcome[] | undefined;
   for (let round = 1; round <= maxRounds; round += 1) {
@@ -111,7 +111,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       await countRows(status.plan);
       return { readiness: planOnly(plan), tables };
     }
-    const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
+    const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
     if (tests !== undefined) status.tests = testsStatus(tests);

@@ -13,6 +13,7 @@ export interface Contributor {
 }
 
 const settleMs = 5_000;
+const lookEveryMs = 1_000;
 
 /** Kept in memory: after a restart everything counts as just changed, which only makes a widening wait once more. */
 export class Settling {
@@ -20,6 +21,7 @@ export class Settling {
   readonly #seen = new Map<string, Contributor>();
   /** What each had in store when it was looked at last, and as which declaration. */
   readonly #pending = new Map<string, { readonly fingerprint: string; readonly pending: Pending }>();
+  #lookedAtMs = -Infinity;
   /** What changed lately: whoever's target meant these tables before or means them now. */
   #changes: readonly { readonly target: Target; readonly atMs: number }[] = [];
 
@@ -27,8 +29,14 @@ export class Settling {
     this.#clock = clock;
   }
 
+  /** Now and then, so that thousands of RowPolicies with nothing to do don't each look at all others; whatever widens looks itself. */
+  lookNowAndThen(contributors: () => readonly Contributor[]): void {
+    if (this.#clock.monotonicMs() - this.#lookedAtMs >= lookEveryMs) this.look(contributors());
+  }
+
   /** Takes note of all RowPolicies of the database as they are now; those that are no longer among them have left. */
   look(contributors: readonly Contributor[]): void {
+    this.#lookedAtMs = this.#clock.monotonicMs();
     const now = new Map(contributors.map((contributor) => [contributor.id, contributor]));
     for (const before of this.#seen.values()) if (!same(before, now.get(before.id))) this.#touch(before);
     for (const contributor of now.values()) if (!same(contributor, this.#seen.get(contributor.id))) this.#touch(contributor);
