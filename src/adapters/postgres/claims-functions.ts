@@ -13,8 +13,9 @@ export interface ClaimsFunctions {
 
 /** Tokens beyond this are refused unread, so that no caller can make the check expensive. */
 const maxTokenBytes = 16_384;
-/** `.` and the base64 of 32 bytes. */
-const macTailBytes = 45;
+/** The base64 of 32 bytes. */
+const macBytes = 44;
+const dot = 0x2e;
 
 /**
  * Run by the role that owns the keys. The functions are called from policies, with the caller's search_path: every name in
@@ -60,12 +61,11 @@ declare ${declarations}
 begin
   if token is null or pg_catalog.int4gt(pg_catalog.octet_length(token), ${maxTokenBytes}) then return null; end if;
 ${macSql}
-  if not genuine or not pg_catalog.textregexeq(head, ${quoteLiteral(headPattern)}) then return null; end if;
-  if pg_catalog.timestamptz_le(${expirySql}, pg_catalog.clock_timestamp()) then return null; end if;
+  if not genuine or not pg_catalog.textlike(token, 'rs1.%') or ${expiredSql} then return null; end if;
 ${placeSql({ systemIdentifier })}
   if place is null or not pg_catalog.texteq(pg_catalog.split_part(token, '.', 4), place) then return null; end if;
   claims := pg_catalog.split_part(token, '.', 5);
-  if pg_catalog.int4ne(pg_catalog.int4mod(pg_catalog.octet_length(claims), 4), 0) then return null; end if;
+  if pg_catalog.int4ne(pg_catalog.int4mod(pg_catalog.octet_length(claims), 4), 0) or not pg_catalog.textregexeq(claims, '^${base64Pattern}$') then return null; end if;
   bytes := pg_catalog.decode(claims, 'base64');
   claims := pg_catalog.encode(bytes, 'escape');
   if pg_catalog.int4ne(pg_catalog.octet_length(claims), pg_catalog.octet_length(bytes)) then
@@ -85,7 +85,7 @@ function explainFunction({ systemIdentifier }: ClaimsFunctions, parameters: stri
     [`not pg_catalog.textregexeq(token, ${quoteLiteral(tokenPattern)})`, 'Malformed', `'this is not rs1.<key id>.<expiry>.<challenge>.<claims>.<signature>'`],
     [`ipad is null`, 'UnknownKey', `pg_catalog.concat('no key ', pg_catalog.split_part(token, '.', 2), ' is installed')`],
     [`not genuine`, 'WrongSignature', `'the token was altered, or signed with another key under this key id'`],
-    [`pg_catalog.timestamptz_le(${expirySql}, pg_catalog.clock_timestamp())`, 'Expired', `pg_catalog.concat('the token expired at ', ${expirySql})`],
+    [expiredSql, 'Expired', `pg_catalog.concat('the token expired at ', pg_catalog.to_timestamp(pg_catalog.split_part(token, '.', 3)::pg_catalog.float8))`],
     [`place is null`, 'Unanswerable', `'this server does not tell when a session began: grant pg_read_all_stats to the owner of rowseal.signed_claims'`],
     [placeDiffers(1), 'AnotherBinding', `pg_catalog.concat('the policies ask for a challenge of kind ', bind)`],
     [placeDiffers(2), 'AnotherSystem', `'the token was signed for another server'`],
@@ -107,22 +107,25 @@ ${steps.map(([condition, reason, explanation]) => `  if ${condition} then reason
 end $rowseal$`;
 }
 
-const declarations = `token pg_catalog.text := pg_catalog.current_setting(setting, true); head pg_catalog.text; ipad pg_catalog.bytea; opad pg_catalog.bytea;
+const declarations = `token pg_catalog.text := pg_catalog.current_setting(setting, true); signed pg_catalog.int4; ipad pg_catalog.bytea; opad pg_catalog.bytea;
   genuine pg_catalog.bool; place pg_catalog.text; bytes pg_catalog.bytea; claims pg_catalog.text;`;
 
-/** `head` is what was signed; the token is nothing but it, a dot, and the signature. */
+/** The signature is the last 44 bytes, and signed is everything before the dot before it: bytes, so that nothing is read before it is known to be ours. */
 const macSql = `  select k.inner_pad, k.outer_pad into ipad, opad from rowseal.claims_key k where pg_catalog.texteq(k.id, pg_catalog.split_part(token, '.', 2));
-  head := pg_catalog.concat_ws('.', pg_catalog.split_part(token, '.', 1), pg_catalog.split_part(token, '.', 2), pg_catalog.split_part(token, '.', 3), pg_catalog.split_part(token, '.', 4), pg_catalog.split_part(token, '.', 5));
-  genuine := ipad is not null and pg_catalog.int4eq(pg_catalog.octet_length(token), pg_catalog.int4pl(pg_catalog.octet_length(head), ${macTailBytes}))
-    and pg_catalog.byteaeq(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.split_part(token, '.', 6), 'UTF8')),
-      pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(opad,
-        pg_catalog.sha256(pg_catalog.byteacat(ipad, pg_catalog.convert_to(head, 'UTF8'))))), 'base64'), 'UTF8')));`;
+  bytes := pg_catalog.convert_to(token, pg_catalog.getdatabaseencoding());
+  signed := pg_catalog.int4mi(pg_catalog.octet_length(bytes), ${macBytes + 1});
+  genuine := ipad is not null and pg_catalog.int4gt(signed, 0) and pg_catalog.int4eq(pg_catalog.get_byte(bytes, signed), ${dot}) and pg_catalog.byteaeq(
+    pg_catalog.sha256(pg_catalog.substr(bytes, pg_catalog.int4pl(signed, 2))),
+    pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(opad,
+      pg_catalog.sha256(pg_catalog.byteacat(ipad, pg_catalog.substr(bytes, 1, signed))))), 'base64'), pg_catalog.getdatabaseencoding())));`;
 
-const expirySql = `pg_catalog.to_timestamp(pg_catalog.split_part(token, '.', 3)::pg_catalog.float8)`;
+/** Seconds since 1970 in ten digits, as they will have until 2286: compared byte by byte, since reading a number could fail. */
+const expiredSql = `pg_catalog.int4ne(pg_catalog.octet_length(pg_catalog.split_part(token, '.', 3)), 10)
+    or pg_catalog.text_pattern_le(pg_catalog.split_part(token, '.', 3), pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.int8::pg_catalog.text)`;
 
 /** Where the caller is, as a challenge says it; NULL where that can't be known. `current_user` would be the function's owner. */
 function placeSql({ systemIdentifier }: Pick<ClaimsFunctions, 'systemIdentifier'>): string {
-  const hex = (value: string) => `pg_catalog.encode(pg_catalog.convert_to(${value}, 'UTF8'), 'hex')`;
+  const hex = (value: string) => `pg_catalog.encode(pg_catalog.convert_to(${value}, pg_catalog.getdatabaseencoding()), 'hex')`;
   const since = (start: string) => `pg_catalog.textcat(pg_catalog.pg_backend_pid()::pg_catalog.text, pg_catalog.textcat('-', pg_catalog.encode(pg_catalog.timestamptz_send(${start}), 'hex')))`;
   return `  if pg_catalog.texteq(bind, 'Transaction') then place := ${since('pg_catalog.now()')};
   elsif pg_catalog.texteq(bind, 'Session') then place := ${since('(select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a)')};
@@ -138,8 +141,7 @@ function placeDiffers(part: number): string {
 }
 
 const base64Pattern = '[A-Za-z0-9+/]+={0,2}';
-const headPattern = `^rs1[.][A-Za-z0-9_-]+[.][0-9]{1,11}[.][A-Za-z0-9/-]+[.]${base64Pattern}$`;
-const tokenPattern = `${headPattern.slice(0, -1)}[.]${base64Pattern}$`;
+const tokenPattern = `^rs1[.][A-Za-z0-9_-]+[.][0-9]{10}[.][A-Za-z0-9/-]+[.]${base64Pattern}[.]${base64Pattern}$`;
 /** Pairs of hexadecimal digits: UTF-8 without NUL, overlong forms and surrogates (RFC 3629 §4). */
 const asciiPattern = '^(0[1-9a-f]|[1-7][0-9a-f])*$';
 const utf8Pattern = `^(${[
