@@ -5,7 +5,7 @@ import pg from 'pg';
 import { createClaimsDatabase } from '../../src/adapters/postgres/install-claims.ts';
 import type { ClaimsConfiguration } from '../../src/model/claims.ts';
 import { signClaims } from '../../src/model/claims-token.ts';
-import { installationOf, type Postgres, startPostgres, supportedMajors } from '../../test/parts/postgres.ts';
+import { installationOf, type Postgres, startPostgres, type supportedMajors } from '../../test/parts/postgres.ts';
 import { never, type Rules, startFlow } from '../../test/postgres-policy/harness.ts';
 
 const rows = 100_000;
