@@ -11,7 +11,7 @@ import { anyState, apart, freshlyNamed, type State } from './states.ts';
 import { startWatchers } from './watchers.ts';
 import { claimSets, createRoles, resetTables } from './world.ts';
 
-const transitions = Number(process.env['ROWSEAL_TRANSITIONS'] ?? 12);
+const transitions = Number(process.env['ROWSEAL_TRANSITIONS'] ?? 8);
 const seed = Number(process.env['ROWSEAL_SEED'] ?? Date.now() % 1_000_000);
 
 describe.each(supportedMajors)('on PostgreSQL %s', (major) => {
@@ -58,7 +58,7 @@ describe.each(supportedMajors)('on PostgreSQL %s', (major) => {
         await operator.converge();
         watch.isInForce();
         expect(watch.offences, JSON.stringify({ from: before, to: state })).toEqual([]);
-        await expectAsDeclared(admin, world, [{ role: 'app', claims: claimSets[0] }, { role: 'third', claims: claimSets[1] }]).catch((error: unknown) => {
+        await expectAsDeclared(admin, { world, state }, [{ role: 'app', claims: claimSets[0] }, { role: 'third', claims: claimSets[1] }]).catch((error: unknown) => {
           throw new Error(JSON.stringify({ from: before, to: state }), { cause: error });
         });
         before = state;

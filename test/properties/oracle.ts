@@ -14,7 +14,7 @@ type Truth = boolean | undefined;
 export interface TableState {
   /**
    * One RowPolicy restored the table while another let it go: whichever comes last decides whether it ends as it was
-   * before or closed, so that it may be as open as this state says, or closed.
+   * before or closed; as long as it has no policies it is as open as this state says, or closed.
    */
   readonly orClosed?: true;
   readonly rowSecurity: boolean;
@@ -43,9 +43,12 @@ function tableAfter(table: TableId, before: TableState, { previous, next }: { re
   const kept = before.policies.filter(({ owner }) => !next.some(({ name }) => name === owner) && removed.find(({ name }) => name === owner)?.deletionPolicy !== 'Restore');
   const policies = [...kept, ...governing.flatMap(({ name, rules }) => rules.map((rule) => ({ owner: name, rule })))];
   const restores = removed.some(({ name, deletionPolicy }) => deletionPolicy === 'Restore' && before.policies.some(({ owner }) => owner === name));
-  if (restores && policies.length === 0) return before.policies.every(({ owner }) => removed.some(({ name }) => name === owner)) ? ungoverned : { ...ungoverned, orClosed: true };
+  if (restores && policies.length === 0) {
+    const alone = before.orClosed !== true && before.policies.every(({ owner }) => removed.some(({ name }) => name === owner));
+    return alone ? ungoverned : { ...ungoverned, orClosed: true };
+  }
   const rowSecurity = before.rowSecurity || governing.length > 0;
-  return { rowSecurity, forced: governing.length === 0 ? before.forced : governing.some((policy) => policy.rowSecurity === 'Forced'), policies };
+  return { ...(before.orClosed === true ? { orClosed: true } : {}), rowSecurity, forced: governing.length === 0 ? before.forced : governing.some((policy) => policy.rowSecurity === 'Forced'), policies };
 }
 
 /** Ids of the rows that a command reaches: what USING lets through. */
