@@ -29,6 +29,11 @@ export function claimsOf(landscape: Landscape): Claims {
   };
   const isClaimCall = (part: Expression): part is FunctionCall => part.kind === 'Function' && settingOf(part).length > 0;
   const placeOf = (expression: Expression): ClaimPlace | undefined => {
+    const place = findPlace(expression);
+    // A witness may set what belongs to nobody, and none of the server's own settings.
+    return place?.setting.includes('.') === true ? place : undefined;
+  };
+  const findPlace = (expression: Expression): ClaimPlace | undefined => {
     if (expression.kind === 'Function' && isClaimCall(expression)) {
       const [setting] = settingOf(expression);
       if (expression.schema === undefined) return setting === undefined || setting === '' ? undefined : { setting, path: [] };
@@ -38,12 +43,12 @@ export function claimsOf(landscape: Landscape): Claims {
     const key = expression.kind === 'Operator' && ['->', '->>'].includes(expression.operator) ? expression.args[1] : undefined;
     if (key !== undefined) {
       const [json] = partsOf(expression);
-      const place = json === undefined ? undefined : placeOf(json);
+      const place = json === undefined ? undefined : findPlace(json);
       const name = textOf(key);
       return place === undefined || name === undefined ? undefined : { ...place, path: [...place.path, name] };
     }
     const [only, ...others] = partsOf(expression).filter((part) => holds(part, isClaimCall));
-    return only === undefined || others.length > 0 ? undefined : placeOf(only);
+    return only === undefined || others.length > 0 ? undefined : findPlace(only);
   };
   return {
     dependsOnClaim: (expression) => holds(expression, isClaimCall),

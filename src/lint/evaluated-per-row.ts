@@ -1,6 +1,6 @@
 // A condition that calls a function for every row that is looked at, where once a statement would do.
+import type { CatalogFunction, CatalogPolicy, CatalogRelation } from '../policy/catalog.ts';
 import { type Expression, partsOf, partsThat } from '../policy/expression.ts';
-import type { CatalogFunction } from '../policy/catalog.ts';
 import { calledFunctions, type CalledFunctions, type FunctionCall } from './called-functions.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { type AskedPolicy, askedPolicies, policyTitled } from './policy-parts.ts';
@@ -18,11 +18,13 @@ export const evaluatedPerRow: Lint = {
   },
 };
 
-function finding({ table, policy, expressions }: AskedPolicy, functions: CalledFunctions): readonly LintFinding[] {
-  const bare = expressions.flatMap(({ tree }) => bareCalls(tree));
+function finding({ table, policy }: AskedPolicy, functions: CalledFunctions): readonly LintFinding[] {
+  // WITH CHECK looks at the rows that are written, one by one whatever it says.
+  if (policy.using === undefined) return [];
+  const bare = bareCalls(policy.using.tree);
   const own = bare.filter((call) => functions.calledIn({ ...call, args: [] }).some(isStable));
   const settings = bare.filter((call) => call.schema === undefined && call.name === 'current_setting');
-  if (own.length === 0 && settings.length === 0) return [];
+  if (own.length === 0 && settings.length === 0) return correlated(policy, table);
   const named = [...new Set((own.length > 0 ? own : settings).map(({ schema, name }) => `${schema === undefined ? '' : `${schema}.`}${name}`))];
   const perRow = own.find((call) => partsThat(call, (part): part is Expression => part.kind === 'Column').length > 0);
   return [
@@ -35,6 +37,28 @@ function finding({ table, policy, expressions }: AskedPolicy, functions: CalledF
       fix: perRow === undefined ? `Wrap each call in a scalar sub-query: (select ${named[0] ?? ''}(…))` : `Compare the column with a set that is computed once: … = ANY (ARRAY(select …))`,
     },
   ];
+}
+
+type QueryPart = Extract<Expression, { kind: 'Query' }>;
+
+/** A sub-query that names the row: PostgreSQL may turn neither EXISTS nor IN of a policy into a join. */
+function correlated(policy: CatalogPolicy, table: CatalogRelation): readonly LintFinding[] {
+  const queries = policy.using === undefined ? [] : partsThat(policy.using.tree, (part): part is QueryPart => part.kind === 'Query');
+  const naming = queries.find(({ where, args, form }) => [...(form === 'Any' ? args.slice(1) : args), ...(where === undefined ? [] : [where])].some((part) => namesRow(part, table)));
+  if (naming === undefined) return [];
+  return [
+    {
+      object: policyTitled(policy, table),
+      tables: [titled(table)],
+      severity: 'info',
+      why: `A sub-query on ${listed(naming.reads.map(({ schema, table: read }) => `${schema}.${read}`))} names the row, so it runs for every row that is looked at.`,
+      fix: 'Compare the column with a set that is computed once: … = ANY (ARRAY(select …))',
+    },
+  ];
+}
+
+function namesRow(expression: Expression, table: CatalogRelation): boolean {
+  return partsThat(expression, (part): part is Expression => part.kind === 'Column' && part.path.at(-2) === table.name).length > 0;
 }
 
 /** Calls outside of every sub-query; one inside it is evaluated once, or is the sub-query's own matter. */

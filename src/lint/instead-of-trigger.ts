@@ -4,7 +4,7 @@ import { calledFunctions, type CalledFunctions } from './called-functions.ts';
 import { claimsOf, type Claims } from './claims.ts';
 import { functionTables, type FunctionTables } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
-import { deleteWitness, handsOnOwnRows, type WriteEvent, writersOf } from './lent-writes.ts';
+import { handsOnOwnRows, type WriteEvent, writersOf, writeWitness } from './lent-writes.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { reachesAll } from './owner-reach.ts';
 import { functionTitled, listed, rolesListed, sqlFunction, titled } from './words.ts';
@@ -38,8 +38,7 @@ function finding(view: CatalogRelation, trigger: CatalogTrigger, { landscape, fu
   const roles = writersOf(view, events, reached, landscape);
   const [table] = reached;
   if (roles.length === 0 || table === undefined) return [];
-  const deleter = events.includes('Delete') ? roles.find((role) => role.oid !== 0 && landscape.holders(view, 'DELETE').includes(role)) : undefined;
-  const witness = deleteWitness(view, table, deleter);
+  const witness = writeWitness(view, table, events, landscape);
   return [
     {
       object: `trigger ${trigger.name} on ${titled(view)}`,

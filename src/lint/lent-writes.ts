@@ -20,8 +20,20 @@ export function handsOnOwnRows(relation: CatalogRelation, events: readonly Write
   return filter !== undefined && asksUser(filter, claims) && !events.includes('Insert');
 }
 
-/** Only DELETE needs no values, so only it is tried. */
-export function deleteWitness(relation: CatalogRelation, table: CatalogRelation, role: CatalogRole | undefined): Witness | undefined {
-  if (role === undefined) return undefined;
-  return { role: role.name, kind: 'Cascades', from: tableNameOf(relation), into: tableNameOf(table), shows: `${role.name} changes rows of ${titled(table)} that it does not see` };
+/** DELETE needs no values, and UPDATE can leave them as they are; INSERT is not tried. */
+export function writeWitness(relation: CatalogRelation, table: CatalogRelation, events: readonly WriteEvent[], landscape: Landscape): Witness | undefined {
+  const writer = (event: WriteEvent) => (events.includes(event) ? landscape.holders(relation, event.toUpperCase()).find((role) => role.oid !== 0 && landscape.bound(role, table)) : undefined);
+  const deleting = writer('Delete');
+  const updating = deleting === undefined ? writer('Update') : undefined;
+  const column = relation.columns[0]?.name;
+  const role = deleting ?? updating;
+  if (role === undefined || (deleting === undefined && column === undefined)) return undefined;
+  return {
+    role: role.name,
+    kind: 'Cascades',
+    from: tableNameOf(relation),
+    into: tableNameOf(table),
+    ...(deleting === undefined && column !== undefined ? { set: column } : {}),
+    shows: `${role.name} changes rows of ${titled(table)} that it does not see`,
+  };
 }

@@ -96,8 +96,16 @@ function severityFor(role: CatalogRole, command: Write, { member, uses, claims, 
   const checks = (permissive: boolean): readonly Expression[] => policies.filter((policy) => policy.permissive === permissive).flatMap((policy) => (policy.check ?? (policy.command === 'Insert' ? undefined : policy.using))?.tree ?? []);
   if (checks(false).length > 0) return undefined;
   if (checks(true).some((tree) => truthOf(tree, { setting: null, isClaimCall: () => false, nullColumns: new Set() }) === true)) return 'error';
-  const looked = new Set(uses.flatMap(({ query }) => (query === undefined ? [] : ownColumns(query, member))));
+  const looked = new Set(uses.flatMap(({ query, asked }) => (query === undefined ? [] : columnsOfLookup(query, member, asked.table))));
   return checks(true).some((tree) => namesOnlyTheUser(tree, { member, looked, claims })) ? 'warning' : undefined;
+}
+
+type ColumnPart = Extract<Expression, { kind: 'Column' }>;
+
+/** Under whatever alias, but not those of the policy's own table. */
+function columnsOfLookup(query: QueryExpression, member: CatalogRelation, own: CatalogRelation): readonly string[] {
+  const named = partsThat(query, (part): part is ColumnPart => part.kind === 'Column' && part.path.length > 1 && part.path.at(-2) !== own.name);
+  return named.map((part) => part.path.at(-1) ?? '').filter((name) => member.columns.some((column) => column.name === name));
 }
 
 function namesOnlyTheUser(tree: Expression, { member, looked, claims }: { readonly member: CatalogRelation; readonly looked: ReadonlySet<string>; readonly claims: Claims }): boolean {

@@ -27,7 +27,7 @@ function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): read
   const roles = asked.roles.filter((role) => !heldBack(role, asked, { world: open, landscape }));
   if (roles.length === 0) return [];
   const reader = readerAmong({ ...asked, roles }, landscape);
-  const settings = open.setting === null ? {} : Object.fromEntries(asked.expressions.flatMap(({ tree }) => claims.settingsIn(tree)).map((setting) => [setting, '']));
+  const settings = open.setting === null ? {} : emptied(asked, claims);
   return [
     {
       object: policyTitled(policy, table),
@@ -59,4 +59,10 @@ function heldBack(role: CatalogRole, { table, policy }: { readonly table: Catalo
 
 function appliesTo(policy: CatalogPolicy, command: 'Select'): boolean {
   return commandsOf(policy).includes(command);
+}
+
+/** Settings of the application's own; none of the server's is touched. */
+function emptied({ expressions }: AskedPolicy, claims: Claims): Readonly<Record<string, string>> {
+  const names = expressions.flatMap(({ tree }) => claims.settingsIn(tree)).filter((name) => name.includes('.'));
+  return Object.fromEntries(names.map((name) => [name, '']));
 }

@@ -3,7 +3,7 @@ import type { CatalogRelation, CatalogRule } from '../policy/catalog.ts';
 import { claimsOf, type Claims } from './claims.ts';
 import type { BodyCommand } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
-import { deleteWitness, handsOnOwnRows, writersOf } from './lent-writes.ts';
+import { handsOnOwnRows, writersOf, writeWitness } from './lent-writes.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { reachesAll } from './owner-reach.ts';
 import { listed, rolesListed, sqlName, sqlRelation, titled } from './words.ts';
@@ -28,7 +28,7 @@ function finding(relation: CatalogRelation, rule: CatalogRule, { landscape, clai
   const [table] = tables;
   if (roles.length === 0 || table === undefined) return [];
   const logs = !rule.instead && commands.every((command) => command === 'Insert');
-  const witness = rule.event === 'Delete' && !logs ? deleteWitness(relation, table, roles.find((role) => role.oid !== 0)) : undefined;
+  const witness = logs ? undefined : writeWitness(relation, table, [rule.event], landscape);
   return [
     {
       object: `rule ${rule.name} on ${titled(relation)}`,

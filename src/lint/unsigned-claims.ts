@@ -25,7 +25,7 @@ function finding(setting: string, uses: readonly AskedPolicy[], landscape: Lands
   return {
     object: `setting ${setting}`,
     tables,
-    why: `${uses.length === 1 ? 'A policy' : `${uses.length} policies`} on ${listed(tables)} in ${landscape.catalog.server.database} believe what it says, and every session can set it.`,
+    why: `${uses.length === 1 ? 'A policy' : `${uses.length} policies`} on ${listed(tables)} in ${landscape.catalog.server.database} ${uses.length === 1 ? 'believes' : 'believe'} what it says, and every session can set it.`,
     fix: 'Sign the claims (DatabaseConnection spec.claims.type: Signed); until then let no tenant run SQL of its own',
   };
 }

@@ -22,8 +22,8 @@ type WitnessAct =
   /** A DELETE without WHERE, or an UPDATE of the nullable column to NULL, reaches more rows than the role sees. */
   | { readonly kind: 'WritesUnseen'; readonly table: TableName; readonly command: 'Delete' }
   | { readonly kind: 'WritesUnseen'; readonly table: TableName; readonly command: 'Update'; readonly column: string }
-  /** A DELETE on one table changes more rows of another, through a foreign key, than the role sees there. */
-  | { readonly kind: 'Cascades'; readonly from: TableName; readonly into: TableName }
+  /** A DELETE on one table or view (an UPDATE of the column, where `set` names one) changes more rows of another, through a key, rule or trigger, than the role sees there. */
+  | { readonly kind: 'Cascades'; readonly from: TableName; readonly into: TableName; readonly set?: string }
   /** A function in the role's own WHERE is handed more rows of the view than the view returns. */
   | { readonly kind: 'PeeksBehindView'; readonly view: TableName }
   /** The role inserts a row, or updates the column of every row, of a table that asks no policy of it. */

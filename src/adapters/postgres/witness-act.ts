@@ -33,7 +33,7 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
       return moreThan({ act: `${witness.role} reaches`, found: await reached(query, witness), allowed: await tryCount(query, quoteTable(witness.table)), against: 'that it sees' });
     case 'Cascades':
       await become();
-      return moreThan({ act: `deleting from ${witness.from.table}, ${witness.role} changes`, found: await cascaded(query, witness), allowed: await tryCount(query, quoteTable(witness.into)), against: 'that it sees' });
+      return moreThan({ act: `${witness.set === undefined ? 'deleting from' : 'updating'} ${witness.from.table}, ${witness.role} changes`, found: await cascaded(query, witness), allowed: await tryCount(query, quoteTable(witness.into)), against: 'that it sees' });
     case 'PeeksBehindView':
       await become();
       return peeksBehindView(query, witness.view, witness.role);
@@ -111,14 +111,21 @@ async function reached(query: RunQuery, act: Extract<Witness, { kind: 'WritesUns
   return Number(row?.reached ?? 0);
 }
 
-/** Rows that foreign keys changed in the other table, which the statistics of the running transaction count for everybody. */
-async function cascaded(query: RunQuery, { from, into }: Extract<Witness, { kind: 'Cascades' }>): Promise<number> {
+/** Rows that foreign keys, rules or triggers changed in the other table, which the statistics of the running transaction count for everybody. */
+async function cascaded(query: RunQuery, { from, into, set }: Extract<Witness, { kind: 'Cascades' }>): Promise<number> {
+  const before = await changesOf(query, into);
   await query('savepoint write');
-  await query(`delete from ${quoteTable(from)}`);
-  const [row] = await query<{ rows: number }>(
-    `select (pg_stat_get_xact_tuples_deleted(t.oid) + pg_stat_get_xact_tuples_updated(t.oid))::int as rows from (select ${quoteLiteral(quoteTable(into))}::regclass::oid as oid) t`,
-  );
+  await query(set === undefined ? `delete from ${quoteTable(from)}` : `update ${quoteTable(from)} set ${quoteName(set)} = ${quoteName(set)}`);
+  const after = await changesOf(query, into);
   await query('rollback to savepoint write');
+  return after - before;
+}
+
+/** What earlier transactions of the connection changed and rolled back is still counted, so only a difference says something. */
+async function changesOf(query: RunQuery, table: TableName): Promise<number> {
+  const [row] = await query<{ rows: number }>(
+    `select (pg_stat_get_xact_tuples_deleted(t.oid) + pg_stat_get_xact_tuples_updated(t.oid))::int as rows from (select ${quoteLiteral(quoteTable(table))}::regclass::oid as oid) t`,
+  );
   return row?.rows ?? 0;
 }
 

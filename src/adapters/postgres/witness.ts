@@ -78,5 +78,7 @@ async function rolledBack(query: RunQuery, witness: Witness): Promise<WitnessOut
 /** From here on everything happens as the role; stepping out of it reaches the probe, which owns nothing. */
 async function become(query: RunQuery, { role, settings: wanted }: Witness): Promise<void> {
   for (const [name, value] of Object.entries(wanted ?? {})) await query('select set_config($1, $2, true)', [name, value]);
+  // The path that a session of the role has by default: functions that leave it to the session work, and pg_catalog still comes first.
+  await query(`set local search_path = "$user", public`);
   await query(`set local role ${quoteName(role)}`);
 }
