@@ -1,6 +1,7 @@
 // Desired state after an engine compiled its predicates: expressions are the engine's own text from here on.
 import type { Command, PolicyMode, RowSecurity } from './desired.ts';
 import type { PolicyTree } from './policy-tree.ts';
+import type { GuardedTarget } from './guard.ts';
 import type { TableName } from './table-name.ts';
 
 /** A membership lookup that must read past the policies of the table it reads. Its name is a digest of its definition. */
@@ -46,6 +47,7 @@ export interface LiteralCast {
 
 export interface CompiledState {
   readonly owner: string;
+  readonly guard?: GuardedTarget;
   readonly tables: readonly CompiledTable[];
   /** Every literal of the predicates: one that can't be cast would be an error only when the policy is made. */
   readonly literals: readonly LiteralCast[];

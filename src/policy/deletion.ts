@@ -21,7 +21,8 @@ export function planDeletion(owner: string, policy: DeletionPolicy, observation:
     return deletionSteps(owner, policy, { table, declared });
   });
   const releases = policy !== 'Restore' ? [] : observation.tables.flatMap((table) => table.policies.filter((each) => isAdopted(each, owner)).map(({ name }) => ({ table: table.table, name })));
-  return sealPlan({ owner, steps: inFailClosedOrder(steps), releases, observation, leaving: policy === 'Restore' });
+  const guard = policy === 'Restore' && observation.guard?.known !== undefined ? ({ kind: 'Unguard' } as const) : undefined;
+  return sealPlan({ owner, steps: inFailClosedOrder(steps), releases, observation, leaving: policy === 'Restore', guard });
 }
 
 /** What was there before and is still as it was found stays when that is brought back. */

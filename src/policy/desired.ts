@@ -39,6 +39,8 @@ export interface Desired {
   /** As declared: names or a selector. */
   readonly target: Target;
   readonly rowSecurity: RowSecurity;
+  /** Table names that the grants are limited to; none when they are for whole schemas. */
+  readonly grantedNames?: readonly string[];
   /** What every table of the target gets. */
   readonly policies: readonly DesiredPolicy[];
   /** The tables as the manifest names them, until resolveTables has looked them up in the catalog. */

@@ -14,6 +14,14 @@ export function wasApplied(policy: CompiledPolicy, table: ObservedTable, owner: 
   return table.applied.some((before) => before.name === policy.name && before.owner === owner && before.state === state);
 }
 
+/**
+ * Whether the owner's policy may come to a table that the guard closed at birth as if row security had been off: it is in force
+ * on other tables, so it was admitted, or the owner has applied nothing yet. A rule that waits for an approval must not slip in with a new partition.
+ */
+export function comesWithBirth(policy: CompiledPolicy, table: ObservedTable, admitted: readonly string[]): boolean {
+  return table.bornClosed === true && (admitted.length === 0 || admitted.includes(policyState(policy)));
+}
+
 /** Whether the table's row security was declared like this when we last applied it. */
 export function flagsWereApplied(declared: Pick<CompiledTable, 'rowSecurity'>, table: ObservedTable): boolean {
   return table.declared === declared.rowSecurity;

@@ -1,5 +1,6 @@
 // Observed state: what the catalog says about the tables, as far as policies need it.
 import type { Command, PolicyMode, RowSecurity } from './desired.ts';
+import type { ObservedGuard } from './guard.ts';
 import type { PolicyMarker } from './marker.ts';
 import type { TableName } from './table-name.ts';
 
@@ -84,6 +85,8 @@ export interface ObservedTable {
   readonly applied: readonly AppliedPolicy[];
   /** The row security that we applied last; empty before the first time. */
   readonly declared: RowSecurity | '';
+  /** The guard closed it when it was made, and the owner asked for has applied nothing to it since. */
+  readonly bornClosed?: boolean;
   /** Flags before anybody's first apply; present once the table is governed. */
   readonly before?: { readonly rowSecurity: boolean; readonly forced: boolean };
   /** SHA-256, hex, of policies, flags and owner: what `rowseal.policy_digest` returns. */
@@ -106,6 +109,10 @@ export interface Observation {
   readonly bypassesRowSecurity: boolean;
   /** The tables asked for that exist, those where policies of the owner asked for are recorded, and the ancestors of all; by name. */
   readonly tables: readonly ObservedTable[];
+  /** States (`policyState`) of all that the owner asked for applied, tables that are gone since included. */
+  readonly admitted?: readonly string[];
+  /** Left out where nobody looked. */
+  readonly guard?: ObservedGuard;
   /** The roles asked for that exist, by name. */
   readonly roles: readonly ObservedRole[];
 }

@@ -1,6 +1,7 @@
 // The order of a plan's steps: fail-closed, so that even a reader between two steps would see too little, never too much.
 import { createHash } from 'node:crypto';
 import type { CompiledTable } from './compiled.ts';
+import type { GuardChange } from './guard.ts';
 import type { Observation } from './observed.ts';
 import type { Adoption, Operation, Plan, Release, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
@@ -38,12 +39,13 @@ interface Sealing {
   readonly releases?: readonly Release[];
   readonly observation: Observation;
   readonly leaving: boolean;
+  readonly guard?: GuardChange | undefined;
   /** What is declared of each table; none when the owner leaves. */
   readonly declared?: readonly Pick<CompiledTable, 'table' | 'rowSecurity'>[];
 }
 
 /** A plan with the tables it touches, and its digest. */
-export function sealPlan({ owner, steps, adoptions = [], releases = [], observation, leaving, declared = [] }: Sealing): Plan {
+export function sealPlan({ owner, steps, adoptions = [], releases = [], observation, leaving, guard, declared = [] }: Sealing): Plan {
   const touched = [...steps.map((step) => tableOf(step.operation)), ...adoptions.map(({ table }) => table), ...releases.map(({ table }) => table)].filter((name) => name !== undefined);
   const tables = observation.tables
     .filter((observed) => touched.some((name) => sameTable(name, observed.table)))
@@ -55,7 +57,7 @@ export function sealPlan({ owner, steps, adoptions = [], releases = [], observat
       observed: observed.digest,
     }))
     .sort((a, b) => (describeTable(a.table) < describeTable(b.table) ? -1 : 1));
-  return withDigest({ owner, steps, adoptions, releases, tables, leaving });
+  return withDigest({ owner, steps, adoptions, releases, tables, leaving, guard });
 }
 
 export function withDigest(plan: Omit<Plan, 'digest'>): Plan {

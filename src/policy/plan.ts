@@ -2,8 +2,9 @@
 import { adoptable, requireNobodyElses, sameRoles, sameShape } from './adoption.ts';
 import { blindness } from './blindness.ts';
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
+import { guardChange } from './guard.ts';
 import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
-import { flagsWereApplied, wasApplied } from './mending.ts';
+import { comesWithBirth, flagsWereApplied, wasApplied } from './mending.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
 import type { Adoption, Plan, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
@@ -13,9 +14,9 @@ import { alterWidens, expressionsInForce } from './widening.ts';
 export function plan(desired: CompiledState, observation: Observation): Plan {
   const steps = observation.tables.flatMap((observed) => {
     const table = desired.tables.find((candidate) => sameTable(candidate.table, observed.table));
-    return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable(desired.owner, table, observed);
+    return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable({ owner: desired.owner, admitted: observation.admitted ?? [] }, table, observed);
   });
-  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), adoptions: adoptionsOf(desired, observation), observation, leaving: false, declared: desired.tables });
+  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), adoptions: adoptionsOf(desired, observation), observation, leaving: false, guard: guardChange(desired.guard, observation.guard), declared: desired.tables });
 }
 
 function adoptionsOf({ owner, tables }: CompiledState, observation: Observation): readonly Adoption[] {
@@ -44,7 +45,12 @@ function stepsForLeftTable(owner: string, observed: ObservedTable): readonly Pha
   return dropSteps(observed, ours, `${describeTable(observed.table)} is no longer a target of ${owner}`);
 }
 
-function stepsForTable(owner: string, table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {
+interface Declaring {
+  readonly owner: string;
+  readonly admitted: readonly string[];
+}
+
+function stepsForTable({ owner, admitted }: Declaring, table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {
   const declared = new Map(table.policies.map((policy) => [policy.name, policy]));
   const gone = observed.policies.filter((policy) => observedOwner(policy) === owner && !declared.has(policy.name));
   return [
@@ -53,6 +59,7 @@ function stepsForTable(owner: string, table: CompiledTable, observed: ObservedTa
     ...dropSteps(observed, unmanaged(table, observed), `no RowPolicy owns it, and ${owner} removes what is unmanaged`),
     ...table.policies.flatMap((policy) => {
       const steps = policySteps({ owner, policy, table: observed });
+      if (comesWithBirth(policy, observed, admitted)) return steps.map(({ phase, step }) => ({ phase, step: { ...step, widening: false } }));
       return wasApplied(policy, observed, owner) ? mending(steps) : steps;
     }),
   ];

@@ -11,7 +11,7 @@ import { describeTable, sameTable } from './table-name.ts';
 export function portionOf(plan: Plan, admitted: (step: Step) => boolean): Plan {
   const refused = plan.steps.filter((step) => !admitted(step));
   if (refused.length === 0) return plan;
-  if (plan.leaving) return withDigest({ ...plan, steps: [], adoptions: [], releases: [], tables: [] });
+  if (plan.leaving) return withDigest({ ...plan, steps: [], adoptions: [], releases: [], tables: [], guard: undefined });
   const held = new Set(refused.map(({ operation }) => policyKey(operation)).filter((key) => key !== undefined));
   const kept = plan.steps.filter((step) => admitted(step) && !held.has(policyKey(step.operation) ?? ''));
   const steps = kept.filter((step) => step.operation.kind !== 'CreateFunction' || isCalled(step.operation.function.name, kept));

@@ -1,6 +1,7 @@
 // The values of a plan: ordered steps, each one statement with its reason.
 import type { CompiledFunction, CompiledPolicy } from './compiled.ts';
 import type { RowSecurity } from './desired.ts';
+import type { GuardChange } from './guard.ts';
 import type { TableName } from './table-name.ts';
 
 export type Operation =
@@ -54,6 +55,8 @@ export interface Plan {
   readonly releases: readonly Release[];
   /** The tables that all of these touch. */
   readonly tables: readonly PlannedTable[];
+  /** What the guard of new tables learns or forgets. */
+  readonly guard?: GuardChange | undefined;
   /** True when nothing of the owner is left to be governed afterwards: the records go, too. */
   readonly leaving: boolean;
   /** SHA-256, hex, of everything above. */
@@ -61,6 +64,6 @@ export interface Plan {
 }
 
 /** Whether applying the plan would write anything at all. */
-export function hasWork({ steps, adoptions, releases }: Pick<Plan, 'steps' | 'adoptions' | 'releases'>): boolean {
-  return steps.length > 0 || adoptions.length > 0 || releases.length > 0;
+export function hasWork({ steps, adoptions, releases, guard }: Pick<Plan, 'steps' | 'adoptions' | 'releases' | 'guard'>): boolean {
+  return steps.length > 0 || adoptions.length > 0 || releases.length > 0 || guard !== undefined;
 }

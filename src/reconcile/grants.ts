@@ -40,6 +40,12 @@ export function mayWriteLog(log: Resource<'AuditLog'>, requester: Requester): st
   return `${describeObject('AuditLog', log.metadata)} does not grant namespace ${requester.namespace} to write to it`;
 }
 
+/** The table names that the grants for RowPolicies of this schema are limited to; undefined when one of them is for all. */
+export function grantedTables({ spec, metadata }: Resource<'DatabaseConnection'>, requester: Requester, schema: string): readonly string[] | undefined {
+  const grants = (spec.grants ?? [ownNamespaceGrant]).filter((grant) => selects(grant.namespaces, metadata.namespace, requester) && covers(grant.kinds, 'RowPolicy') && covers(grant.schemas, schema));
+  return grants.some((grant) => grant.tables === undefined) ? undefined : grants.flatMap((grant) => grant.tables ?? []);
+}
+
 /** Without any grant: the own namespace, everything, and Widen; SQL always needs a grant. */
 const ownNamespaceGrant: Grant = { name: 'own-namespace', namespaces: { from: 'Same' }, rights: ['Widen'] };
 

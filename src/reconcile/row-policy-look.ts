@@ -6,7 +6,7 @@ import { resolveTables } from '../policy/resolve.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { ObservationRequest } from '../ports/policy-database.ts';
 import { exemptRolesOf, requireExemptions } from './exempt-roles.ts';
-import { neighboursOf, requireAgreement, requireGrants, sharingWith, testedTables } from './row-policy-scope.ts';
+import { namesInReach, neighboursOf, requireAgreement, requireGrants, sharingWith, testedTables } from './row-policy-scope.ts';
 
 export interface Looking {
   readonly cluster: Cluster;
@@ -23,11 +23,13 @@ export interface Look {
 export async function lookAt(policy: Resource<'RowPolicy'>, { cluster, observe, signal }: Looking): Promise<Look> {
   const declared = desiredFrom(policy.metadata, policy.spec);
   const { target } = policy.spec;
+  const asking = { cluster, signal };
   const observation = await observe({ owner: declared.owner, target, tables: [...membershipTables(declared), ...testedTables(policy)], roles: [...rolesOf(declared), ...exemptRolesOf(policy, cluster)] });
-  const sharing = await sharingWith(policy, observation, { cluster, signal });
+  const sharing = await sharingWith(policy, observation, asking);
   const desired = resolveTables(declared, observation, neighboursOf(sharing));
-  await requireGrants(policy, desired, { cluster, signal });
+  await requireGrants(policy, desired, asking);
   requireAgreement(policy, desired, sharing);
   requireExemptions(policy, cluster, { desired, observation });
-  return { desired, observation };
+  const grantedNames = target.selector === undefined ? undefined : await namesInReach(policy, asking);
+  return { desired: grantedNames === undefined ? desired : { ...desired, grantedNames }, observation };
 }

@@ -10,7 +10,7 @@ import { namedTables } from '../policy/target.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
-import { mayGovern, type Right } from './grants.ts';
+import { grantedTables, mayGovern, type Right } from './grants.ts';
 import type { Contributor } from './settling.ts';
 
 type Policy = Resource<'RowPolicy'>;
@@ -134,6 +134,14 @@ export async function requireGrants(policy: Policy, desired: Desired, asking: As
   await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
 }
 
+/** The tables of the target's schema that a selector may ever reach; undefined for all of them. */
+export async function namesInReach(policy: Policy, { cluster, signal }: Asking): Promise<readonly string[] | undefined> {
+  const connection = cluster.get('DatabaseConnection', databaseKeyOf(policy));
+  if (connection === undefined) return [];
+  const { namespace } = policy.metadata;
+  return grantedTables(connection, { namespace, labels: await cluster.namespaceLabels(namespace, signal) }, policy.spec.target.schema);
+}
+
 /** A plan that may widen needs the right to, on these tables and for the roles it is about; NotGranted where it is missing. */
 export async function widenRefusal(policy: Policy, roots: readonly TableName[], asking: Asking): Promise<RowsealError | undefined> {
   const wish: Wish = { tables: roots, roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] };
@@ -176,7 +184,8 @@ async function refusal(policy: Policy, wish: Wish, { cluster, signal }: Asking):
   if (connection === undefined) return `${describeObject('DatabaseConnection', key)} does not exist`;
   const { namespace } = policy.metadata;
   const requester = { namespace, labels: await cluster.namespaceLabels(namespace, signal) };
-  for (const schema of new Set(wish.tables.map((table) => table.schema))) {
+  // A selector that matches nothing yet needs a grant, too: the guard would close other people's new tables for it.
+  for (const schema of new Set([policy.spec.target.schema, ...wish.tables.map((table) => table.schema)])) {
     const tables = wish.tables.filter((table) => table.schema === schema).map((table) => table.table);
     const missing = mayGovern(connection, requester, { schema, tables, roles: wish.roles, rights: wish.rights });
     if (missing !== undefined) return missing;

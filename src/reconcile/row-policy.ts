@@ -4,9 +4,13 @@ import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, type RowPolicyStatus } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
 import { rootsOf } from '../policy/desired.ts';
+import { guardChange, guardedTarget } from '../policy/guard.ts';
+import type { Observation } from '../policy/observed.ts';
 import { plan as planSteps } from '../policy/plan.ts';
+import { sealPlan } from '../policy/plan-order.ts';
 import { hasWork, type Plan } from '../policy/step.ts';
 import { describeTable } from '../policy/table-name.ts';
+import type { ServerFacts } from '../ports/database.ts';
 import type { PolicyDatabase, RowCountRequest, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
 import { createFindings } from './findings.ts';
@@ -111,6 +115,10 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       await countRows(status.plan);
       return { readiness: planOnly(plan), tables };
     }
+    if (round === 1 && guardIsMissing(observation, facts)) {
+      await database.install(signal);
+      continue;
+    }
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
@@ -123,9 +131,14 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     }
     if (tests !== undefined) await liveTests(context, { database, ...look }, { status, before: tests });
     if (leave.waiting !== undefined) await countRows(status.plan);
-    return { ...(leave.waiting ?? { readiness: enforced(desired) }), tables, changed: applied.size > 0 };
+    return { ...(leave.waiting ?? { readiness: enforced(look) }), tables, changed: applied.size > 0 };
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
+}
+
+/** Somebody switched the guard off, or it was never installed: it comes back before anything else, since a table may be made any moment. */
+function guardIsMissing({ guard }: Observation, { capabilities }: ServerFacts): boolean {
+  return guard?.active === false && capabilities.includes('EventTriggers');
 }
 
 interface Enforcing extends RowPolicyContext {
@@ -144,7 +157,24 @@ async function lookAndPlan(context: RowPolicyContext, database: PolicyDatabase):
   const { policy, options, signal } = context;
   const look = await lookAt(policy, { cluster: options.cluster, signal, observe: (request) => database.observe(request, signal) });
   await checkSqlPredicates(context, database);
-  return { ...look, plan: planSteps(database.compile(look.desired, look.observation), look.observation) };
+  try {
+    return { ...look, plan: planSteps(database.compile(look.desired, look.observation), look.observation) };
+  } catch (error) {
+    if (isMissingTable(error) && policy.spec.mode !== 'Plan') await guardMissing(look, { database, signal });
+    throw error;
+  }
+}
+
+function isMissingTable(error: unknown): boolean {
+  return error instanceof RowsealError && error.code === 'DatabaseObjectMissing' && error.object?.startsWith('table ') === true;
+}
+
+/** A table that is missing may be made any moment: it shall be born closed, though nothing else can be applied yet. */
+async function guardMissing({ desired, observation }: Look, { database, signal }: { readonly database: PolicyDatabase; readonly signal: AbortSignal }): Promise<void> {
+  const guard = guardChange(guardedTarget(desired), observation.guard);
+  if (guard === undefined) return;
+  await database.install(signal);
+  await database.apply(sealPlan({ owner: desired.owner, steps: [], observation, leaving: false, guard }), signal);
 }
 
 async function change(context: RowPolicyContext & { readonly applied: Map<string, string> }, { database, observation, plan }: Request, approvedBy: string | undefined): Promise<void> {

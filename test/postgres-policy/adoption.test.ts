@@ -1,7 +1,7 @@
 // Adoption of policies that exist: nothing is changed where they are as declared, and what is somebody else's stays so.
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
-import { type Flow, type Rules, startFlow } from './harness.ts';
+import { type Flow, forget, type Rules, startFlow } from './harness.ts';
 
 let postgres: Postgres;
 let flow: Flow;
@@ -15,7 +15,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 beforeEach(() =>
-  flow.admin.query(`drop table if exists orders cascade; create table orders (id int primary key, tenant_id text);
+  flow.admin.query(`${forget} drop table if exists orders cascade; create table orders (id int primary key, tenant_id text);
     alter table orders enable row level security; alter table orders force row level security; grant all on orders to app, other;
     create policy "Own rows" on orders for select to app using (tenant_id = current_user); comment on policy "Own rows" on orders is 'theirs'`),
 );

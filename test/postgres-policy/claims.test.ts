@@ -1,7 +1,7 @@
 // What a policy admits for claims of every kind: right, missing, malformed, too long, NULL.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
-import { type Flow, type Rules, startFlow } from './harness.ts';
+import { type Flow, forget, type Rules, startFlow } from './harness.ts';
 
 const tenantA = '11111111-1111-1111-1111-111111111111';
 const tenantB = '22222222-2222-2222-2222-222222222222';
@@ -23,7 +23,7 @@ describe.each(supportedMajors)('claims on PostgreSQL %s', (major) => {
     await postgres?.stop();
   });
   beforeEach(async () => {
-    await flow.admin.query(`drop table if exists orders, members cascade;
+    await flow.admin.query(`${forget} drop table if exists orders, members cascade;
       create table orders (id int primary key, tenant_id uuid, code varchar(4), short short, amount numeric(6, 2), mood mood, owner_name name, tag "char", tags text[]);
       create table members (user_id text, team text, tenant_id uuid);
       insert into orders values (1, '${tenantA}', 'acme', 'acme', 10.25, 'glad', 'app', 'a'), (2, '${tenantB}', 'beta', 'beta', 20, 'sad', 'other', 'b'), (3, null, null, null, null, null, null, null);

@@ -1,7 +1,7 @@
 // Convergence, drift and deletion on a real catalog.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
-import { type Flow, type Rules, startFlow } from './harness.ts';
+import { type Flow, forget, type Rules, startFlow } from './harness.ts';
 
 let postgres: Postgres;
 let flow: Flow;
@@ -17,7 +17,7 @@ afterAll(async () => {
 beforeEach(() => recreate());
 
 async function recreate(): Promise<void> {
-  await flow.admin.query(`drop table if exists orders, members cascade;
+  await flow.admin.query(`${forget} drop table if exists orders, members cascade;
     create table orders (id int primary key, tenant_id text, team_id int); create table members (user_id text, team_id int);
     insert into orders values (1, 'a', 1), (2, 'b', 2); insert into members values ('ann', 1);
     grant all on orders, members to app, other, third`);
@@ -41,6 +41,9 @@ const widening = (plan: Awaited<ReturnType<Flow['planOf']>>) => plan.steps.map((
 describe('planning', () => {
   it('has nothing to do once applied, and writes nothing then', async () => {
     await flow.converge('orders', spec);
+    // The first reader of a catalog page may prune it, which is the server's own housekeeping.
+    await flow.planOf('orders', spec);
+    await flow.store.install(new AbortController().signal);
     const { rows: before } = await flow.admin.query('select pg_current_wal_insert_lsn() as lsn');
     expect((await flow.planOf('orders', spec)).steps).toEqual([]);
     await flow.store.install(new AbortController().signal);

@@ -26,6 +26,8 @@ export const clock: Clock = {
 export const never = new AbortController().signal;
 export const setting = 'request.jwt.claims';
 export const claims = { type: 'Setting', setting } as const;
+/** A database that knows of nothing: a table made anew under a governed name would be born closed. */
+export const forget = 'truncate rowseal.guarded, rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner;';
 export type Rules = RowPolicySpec['rules'];
 type Declared = Pick<RowPolicySpec, 'rules'> & Partial<RowPolicySpec>;
 

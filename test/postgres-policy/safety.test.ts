@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyPlan } from '../../src/adapters/postgres/apply.ts';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
-import { clock, type Flow, never, type Rules, setting, startFlow } from './harness.ts';
+import { clock, type Flow, forget, never, type Rules, setting, startFlow } from './harness.ts';
 
 let postgres: Postgres;
 let flow: Flow;
@@ -17,7 +17,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 beforeEach(async () => {
-  await flow.admin.query(`drop table if exists orders cascade; create table orders (id int primary key, tenant_id text);
+  await flow.admin.query(`${forget} drop table if exists orders cascade; create table orders (id int primary key, tenant_id text);
     insert into orders select n, case n % 2 when 0 then 'a' else 'b' end from generate_series(1, 20) n; grant select on orders to app`);
 });
 

@@ -33,6 +33,7 @@ describe.each(supportedMajors)('on PostgreSQL %s', (major) => {
 
   async function fresh(): Promise<void> {
     await operator?.close();
+    await admin.query('drop schema if exists rowseal cascade');
     await resetTables(admin);
     operator = await startOperator({ postgres, beforeStatement: crashWhenDue });
   }

@@ -9,7 +9,7 @@ import type { Database } from '../../src/ports/database.ts';
 import { createRowPolicyReconciler } from '../../src/reconcile/row-policy.ts';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
 import { quietLogger } from '../parts/quiet-logger.ts';
-import { clock, type Flow, never, setting, startFlow } from '../postgres-policy/harness.ts';
+import { clock, type Flow, forget, never, setting, startFlow } from '../postgres-policy/harness.ts';
 import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
 
 const key = { namespace: 'shop', name: 'orders' };
@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   drifted = 0;
-  await flow.admin.query(`drop table if exists orders cascade; create table orders (id int primary key, tenant_id text); insert into orders values (1, 'a'), (2, 'b'); grant all on orders to app`);
+  await flow.admin.query(`${forget} drop table if exists orders cascade; create table orders (id int primary key, tenant_id text); insert into orders values (1, 'a'), (2, 'b'); grant all on orders to app`);
   cluster = createMemoryCluster();
   listening = new AbortController();
   connected = database;

@@ -5,9 +5,10 @@ import { describeTable } from '../../policy/table-name.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ApplyOutcome } from '../../ports/policy-database.ts';
 import { errorCodeOf, statementError } from './database-error.ts';
+import { writeGuard } from './guard-sql.ts';
 import { tidyHelpers } from './helper-rights.ts';
 import { quoteTable } from './quote.ts';
-import { recordPolicies } from './record.ts';
+import { recordPolicies, rememberFlags } from './record.ts';
 import { operationSql } from './render.ts';
 import type { RunQuery, Session } from './session.ts';
 
@@ -44,8 +45,10 @@ class StaleObservation extends Error {}
 
 async function applyOnce(query: RunQuery, plan: Plan, lockTimeoutMs: number): Promise<ApplyOutcome> {
   await query(`select set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`]);
-  await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
+  if (plan.guard !== undefined) await writeGuard(query, plan.owner, plan.guard);
+  if (plan.tables.length > 0) await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
   await requireUnchanged(query, plan);
+  await rememberFlags(query, plan);
   for (const step of plan.steps) await runStep(query, step, plan.owner);
   await recordPolicies(query, plan);
   await tidyHelpers(query);

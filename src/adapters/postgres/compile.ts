@@ -4,6 +4,7 @@ import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { CompiledFunction, CompiledPolicy, CompiledState, LiteralCast } from '../../policy/compiled.ts';
 import { type Desired, type DesiredPolicy, rolesOf } from '../../policy/desired.ts';
+import { guardedTarget } from '../../policy/guard.ts';
 import type { Observation, ObservedTable } from '../../policy/observed.ts';
 import { treeVersion } from '../../policy/policy-tree.ts';
 import { mapMemberships, type Membership, membershipsOf, type Predicate } from '../../policy/predicate.ts';
@@ -32,7 +33,7 @@ export function compileDesired(desired: Desired, observation: Observation, optio
     const spared = desired.removesUnmanaged ? { removesUnmanagedBut: desired.named.filter((other) => sameTable(other.table, target.table)).map(({ name }) => name) } : {};
     return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)), ...spared };
   });
-  return { owner: desired.owner, tables, literals: [...context.literals.values()] };
+  return { owner: desired.owner, guard: guardedTarget(desired), tables, literals: [...context.literals.values()] };
 }
 
 interface Context {

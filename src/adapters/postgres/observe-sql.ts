@@ -2,11 +2,14 @@
 import { likePattern } from '../../policy/target.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { policyDeparsedSql, policyRolesSql, tableDigestSql } from './digest-sql.ts';
+import { guardActiveSql, guardKnownSql } from './guard-sql.ts';
+import { selectableSql } from './selectable-sql.ts';
 
 export interface Installed {
   /** Whether our records are there; without them the query must not name them. */
   readonly records: boolean;
   readonly digestFunction: boolean;
+  readonly guard: boolean;
 }
 
 /** The values of observeSql's parameters, in order. */
@@ -20,7 +23,7 @@ export function observeParameters({ owner, target, tables, roles }: ObservationR
  * Parameters: $1 schemas and $2 names of tables, pairwise, $3 role names, $4 the owner whose recorded tables are wanted, too;
  * of the target $5 the schema, $6 its table names or null for a selector, $7 the LIKE pattern of names, $8 columns.
  */
-export function observeSql({ records, digestFunction }: Installed): string {
+export function observeSql({ records, digestFunction, guard }: Installed): string {
   const recorded = records
     ? // As a whole row, so that records of an older installation, which lacks columns, can be read, too.
       `(select to_json(gp) from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
@@ -33,8 +36,41 @@ export function observeSql({ records, digestFunction }: Installed): string {
   const before = records
     ? `(select json_build_object('rowSecurity', gt.row_security_before, 'forced', gt.forced_before) from rowseal.governed_table gt where gt.table_oid = c.oid)`
     : 'null::json';
+  // As a whole row, too: an older installation lacks the column.
+  const bornClosed = records ? `coalesce((select to_jsonb(gt) -> 'pending_owners' ? $4::text from rowseal.governed_table gt where gt.table_oid = c.oid), false)` : 'false';
+  const admitted = records ? `coalesce((select json_agg(distinct gp.state) from rowseal.governed_policy gp where gp.owner = $4::text), '[]'::json)` : `'[]'::json`;
   return `
-with recursive family as (
+${wantedSql(records)}select json_build_object(
+  'versionNumber', current_setting('server_version_num')::int,
+  'currentRole', current_user,
+  'revision', ${records ? `coalesce((select o.revision from rowseal.policy_owner o where o.owner = $4::text), 0)` : '0'},
+  'bypassesRowSecurity', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
+  'admitted', ${admitted},
+  'guard', json_build_object('active', ${guardActiveSql}, 'known', ${guard ? guardKnownSql : 'null::json'}),
+  'roles', coalesce((select json_agg(json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypassesRowSecurity', r.rolbypassrls) order by r.rolname)
+     from pg_catalog.pg_roles r where r.rolname = any ($3::text[])), '[]'::json),
+  'tables', coalesce((select json_agg(json_build_object(
+     'schema', c.nspname, 'table', c.relname, 'oid', c.oid, 'relationKind', c.relkind,
+     'parents', coalesce((select json_agg(json_build_object('schema', pn.nspname, 'table', pc.relname) order by i.inhseqno) from pg_catalog.pg_inherits i
+        join pg_catalog.pg_class pc on pc.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace where i.inhrelid = c.oid), '[]'::json),
+     'selectable', ${selectableSql('c', 'c')},
+     'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
+     'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity, 'readers', ${readersSql()},
+     'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
+     'before', ${before}, 'applied', ${applied}, 'declared', ${declared}, 'bornClosed', ${bornClosed},
+     'columns', ${columnsSql()},
+     'policies', coalesce((select json_agg(json_build_object(
+        'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},
+        'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
+        'deparsed', ${policyDeparsedSql('p')}, 'comment', obj_description(p.oid, 'pg_policy'), 'record', ${recorded}
+       ) order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'::json)
+   ) order by c.nspname, c.relname) from relations c), '[]'::json)
+) as observation`;
+}
+
+/** The tables to observe: the target with its descendants, those asked for or recorded, and the ancestors of all. */
+function wantedSql(records: boolean): string {
+  return `with recursive family as (
   select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where n.nspname = $5::text and (c.relname = any ($6::text[]) or ($6::text[] is null and c.relkind in ('r', 'p', 'f', 'm')
      and ($7::text is null or c.relname like $7::text) and ${selectableSql('c', 'n')}
@@ -55,36 +91,7 @@ with recursive family as (
   select c.*, n.nspname from pg_catalog.pg_class c join wanted w on w.oid = c.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'v', 'm', 'f')
 )
-select json_build_object(
-  'versionNumber', current_setting('server_version_num')::int,
-  'currentRole', current_user,
-  'revision', ${records ? `coalesce((select o.revision from rowseal.policy_owner o where o.owner = $4::text), 0)` : '0'},
-  'bypassesRowSecurity', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
-  'roles', coalesce((select json_agg(json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypassesRowSecurity', r.rolbypassrls) order by r.rolname)
-     from pg_catalog.pg_roles r where r.rolname = any ($3::text[])), '[]'::json),
-  'tables', coalesce((select json_agg(json_build_object(
-     'schema', c.nspname, 'table', c.relname, 'oid', c.oid, 'relationKind', c.relkind,
-     'parents', coalesce((select json_agg(json_build_object('schema', pn.nspname, 'table', pc.relname) order by i.inhseqno) from pg_catalog.pg_inherits i
-        join pg_catalog.pg_class pc on pc.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace where i.inhrelid = c.oid), '[]'::json),
-     'selectable', ${selectableSql('c', 'c')},
-     'owner', pg_get_userbyid(c.relowner), 'owned', pg_has_role(c.relowner, 'USAGE'),
-     'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity, 'readers', ${readersSql()},
-     'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
-     'before', ${before}, 'applied', ${applied}, 'declared', ${declared},
-     'columns', ${columnsSql()},
-     'policies', coalesce((select json_agg(json_build_object(
-        'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},
-        'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
-        'deparsed', ${policyDeparsedSql('p')}, 'comment', obj_description(p.oid, 'pg_policy'), 'record', ${recorded}
-       ) order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'::json)
-   ) order by c.nspname, c.relname) from relations c), '[]'::json)
-) as observation`;
-}
-
-/** Whether a selector may match the pg_class row: no table of an extension, of the system, of one session, or of ours. */
-function selectableSql(relation: string, namespace: string): string {
-  return `(${relation}.relpersistence <> 't' and ${namespace}.nspname !~ '^(pg_|rowseal$|information_schema$)'
-     and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = ${relation}.oid and d.deptype = 'e'))`;
+`;
 }
 
 /** Asked only where row security does not bind everybody yet: it is a call for every role. */

@@ -1,6 +1,7 @@
 // Reads the catalog into observed state. Evaluates nothing of the user's.
 import { RowsealError } from '../../model/errors.ts';
 import type { Command } from '../../policy/desired.ts';
+import type { GuardedTarget } from '../../policy/guard.ts';
 import { parseMarker } from '../../policy/marker.ts';
 import type { Observation, ObservedColumn, ObservedElement, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
@@ -11,16 +12,17 @@ import type { RunQuery } from './session.ts';
 /** The observation of the tables and roles asked for; what is missing is simply not in it. Works where nothing of ours is installed. */
 export async function observe(query: RunQuery, request: ObservationRequest): Promise<Observation> {
   try {
-    const [installed] = await query<{ records: boolean; digest_function: boolean }>(
+    const [installed] = await query<{ records: boolean; digest_function: boolean; guard: boolean }>(
       `select to_regclass('rowseal.governed_policy') is not null and to_regclass('rowseal.policy_owner') is not null as records,
-              to_regprocedure('rowseal.policy_digest(oid)') is not null as digest_function`,
+              to_regprocedure('rowseal.policy_digest(oid)') is not null as digest_function, to_regclass('rowseal.guarded') is not null as guard`,
     );
     const [row] = await query<{ observation: ObservationRow }>(
-      observeSql({ records: installed?.records === true, digestFunction: installed?.digest_function === true }),
+      observeSql({ records: installed?.records === true, digestFunction: installed?.digest_function === true, guard: installed?.guard === true }),
       observeParameters(request),
     );
     if (row === undefined) throw new RowsealError('DatabaseStatement', 'the catalog query returned no row');
-    return { ...row.observation, tables: row.observation.tables.map(tableOf) };
+    const { guard, tables, ...rest } = row.observation;
+    return { ...rest, tables: tables.map(tableOf), guard: { active: guard.active, ...(guard.known === null ? {} : { known: guard.known }) } };
   } catch (error) {
     throw statementError(error, 'reading the catalog', 'system catalog');
   }
@@ -59,7 +61,10 @@ interface TableRow extends Omit<ObservedTable, 'table' | 'oid' | 'columns' | 'po
   readonly policies: readonly PolicyRow[];
 }
 
-type ObservationRow = Omit<Observation, 'tables'> & { readonly tables: readonly TableRow[] };
+interface ObservationRow extends Omit<Observation, 'tables' | 'guard'> {
+  readonly tables: readonly TableRow[];
+  readonly guard: { readonly active: boolean; readonly known: GuardedTarget | null };
+}
 
 const commands: Readonly<Record<string, Command>> = { '*': 'All', r: 'Select', a: 'Insert', w: 'Update', d: 'Delete' };
 

@@ -1,6 +1,7 @@
 // What Rowseal keeps inside a database for policies: schema rowseal, records of what was applied, functions, the drift trigger.
 import { createHash } from 'node:crypto';
 import { deparseSettings, tableDigestSql } from './digest-sql.ts';
+import { guardSchemaSql } from './guard-sql.ts';
 import { quoteLiteral } from './quote.ts';
 
 export const driftChannel = 'rowseal_drift';
@@ -24,6 +25,8 @@ const statements = [
   `alter table rowseal.governed_table add column if not exists declared text not null default ''`,
   // Found as declared, and only recorded: its comment is not ours to demand.
   `alter table rowseal.governed_policy add column if not exists adopted boolean not null default false`,
+  // RowPolicies that a table which the guard closed at birth still waits for.
+  `alter table rowseal.governed_table add column if not exists pending_owners text[] not null default '{}'`,
   // How often each owner applied something: an approval of a plan is for one time only.
   `create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null)`,
   `revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public`,
@@ -40,7 +43,7 @@ const statements = [
      end`)}`,
 ] as const;
 
-const triggerTags = ['CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'COMMENT', 'CREATE FUNCTION', 'ALTER FUNCTION', 'DROP FUNCTION', 'DROP OWNED'];
+const triggerTags = ['CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER INDEX', 'ALTER TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP TABLE', 'COMMENT', 'CREATE FUNCTION', 'ALTER FUNCTION', 'DROP FUNCTION', 'DROP OWNED'];
 
 /**
  * Wakes the operator after policy or table DDL; the payload is the backend, so that it can tell its own. It never fails
@@ -57,16 +60,15 @@ const triggerStatements = [
        null;
      end`)}`,
   `do ${quoteLiteral(`begin
-     if not exists (select from pg_catalog.pg_event_trigger where evtname = 'rowseal_drift') then
-       create event trigger rowseal_drift on ddl_command_end when tag in (${triggerTags.map(quoteLiteral).join(', ')}) execute function rowseal.notify_drift();
-     end if;
+     drop event trigger if exists rowseal_drift;
+     create event trigger rowseal_drift on ddl_command_end when tag in (${triggerTags.map(quoteLiteral).join(', ')}) execute function rowseal.notify_drift();
    exception when insufficient_privilege then
      null;
    end`)}`,
 ] as const;
 
 /** Everything, in order; each statement may be repeated. */
-export const policySchemaSql: readonly string[] = [...statements, ...triggerStatements];
+export const policySchemaSql: readonly string[] = [...statements, ...guardSchemaSql, ...triggerStatements];
 
 /** Kept as the comment on `rowseal.policy_digest`: while it stands, nothing has to be installed again. */
 export const policySchemaVersion = `rowseal schema ${createHash('sha256').update(policySchemaSql.join('\n')).digest('hex')}`;

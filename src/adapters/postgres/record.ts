@@ -8,8 +8,17 @@ import { policyDeparsedSql } from './digest-sql.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
 
+/** The flags of before anybody's first apply; ahead of the steps, whose own DDL the guard sees, too. */
+export async function rememberFlags(query: RunQuery, { tables, leaving }: Plan): Promise<void> {
+  if (leaving) return;
+  for (const { oid, before } of tables) {
+    await query('insert into rowseal.governed_table (table_oid, row_security_before, forced_before) values ($1::oid, $2, $3) on conflict do nothing', [oid, before.rowSecurity, before.forced]);
+  }
+}
+
 /** Inside the applying transaction, so that a policy without its mark never exists. */
 export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void> {
+  await forgetDroppedTables(query);
   for (const table of plan.tables) {
     const made = plan.steps.flatMap(({ operation }) => ('policy' in operation && sameTable(operation.table, table.table) ? [operation.policy] : []));
     const deparsed = await deparsedDigests(query, table);
@@ -23,6 +32,12 @@ export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void>
     `insert into rowseal.policy_owner (owner, revision) values ($1, 1) on conflict (owner) do update set revision = policy_owner.revision + 1`,
     [plan.owner],
   );
+}
+
+async function forgetDroppedTables(query: RunQuery): Promise<void> {
+  for (const records of ['rowseal.governed_table', 'rowseal.governed_policy']) {
+    await query(`delete from ${records} r where not exists (select from pg_catalog.pg_class c where c.oid = r.table_oid)`);
+  }
 }
 
 async function deparsedDigests(query: RunQuery, table: PlannedTable): Promise<ReadonlyMap<string, string>> {
@@ -82,8 +97,8 @@ async function tidyRecords(query: RunQuery, plan: Plan, table: PlannedTable): Pr
     return;
   }
   await query(
-    `insert into rowseal.governed_table (table_oid, row_security_before, forced_before, declared) values ($1::oid, $2, $3, $4)
-     on conflict (table_oid) do update set declared = excluded.declared where excluded.declared <> ''`,
-    [table.oid, table.before.rowSecurity, table.before.forced, table.declared],
+    `update rowseal.governed_table set pending_owners = array_remove(pending_owners, $3), declared = case when $2 = '' then declared else $2 end
+      where table_oid = $1::oid and (declared <> $2 or $3 = any (pending_owners))`,
+    [table.oid, table.declared, plan.owner],
   );
 }
