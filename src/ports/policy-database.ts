@@ -87,7 +87,12 @@ export interface PolicyChecks {
   checkSql(text: string, signal: AbortSignal): Promise<void>;
   /** Tests with a fixture, on empty copies; before the apply, rolled back. */
   runFixtureTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
-  /** Tests without a fixture, read-only on the real tables; after the apply. */
+  /**
+   * Tests without a fixture as they would come out after the plan, on copies of the real rows; before the apply. Those whose
+   * tables are too large to copy have no outcome: runLiveTests says, after the apply.
+   */
+  rehearseLiveTests(request: RowCountRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
+  /** Tests without a fixture, read-only on the real tables as they are. */
   runLiveTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
   /** For small tables, the rows that each role would see and does not, and the other way round; what is too large or not ours to read is said. */
   countRows(request: RowCountRequest, signal: AbortSignal): Promise<RowCounts>;

@@ -24,6 +24,7 @@ import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPol
 import { withRowCounts } from './row-policy-rows.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
 import { contributorOf, contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
+import { requirePassed, testAfter, testBefore, testsAreDue } from './row-policy-tests.ts';
 import { Settling } from './settling.ts';
 import { driftedTables, enforced, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
 
@@ -121,7 +122,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     }
     const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
     const changed = hasWork(leave.portion);
-    if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await runTests(context, { database, ...look }, 'Fixture');
+    if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await testBefore(context, { database, request: testRequest(policy, look) });
     if (tests !== undefined) status.tests = testsStatus(tests);
     requirePassed(policy, tests ?? []);
     // Whatever was applied, or went stale under our eyes, is looked at again: only a look that finds nothing to do ends here.
@@ -129,7 +130,11 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       await change({ ...context, applied }, { database, ...look, plan: leave.portion }, leave.approvedBy);
       continue;
     }
-    if (tests !== undefined) await liveTests(context, { database, ...look }, { status, before: tests });
+    if (tests !== undefined && leave.waiting === undefined) {
+      tests = await testAfter(context, { database, request: testRequest(policy, look), before: tests });
+      status.tests = testsStatus(tests);
+      requirePassed(policy, tests);
+    }
     if (leave.waiting !== undefined) await countRows(status.plan);
     return { ...(leave.waiting ?? { readiness: enforced(look) }), tables, changed: applied.size > 0 };
   }
@@ -209,39 +214,8 @@ async function checkSqlPredicates({ policy, signal }: RowPolicyContext, database
   }
 }
 
-/** Tests run when something changes, and until all have passed once for this spec; not at every poll. */
-function testsAreDue({ metadata, spec, status }: Resource<'RowPolicy'>): boolean {
-  const passed = (status.tests ?? []).filter((test) => test.passed).length;
-  return status.observedGeneration !== metadata.generation || passed !== (spec.tests ?? []).length;
-}
-
-async function runTests({ policy, signal }: RowPolicyContext, request: Request, when: 'Fixture' | 'Live'): Promise<readonly TestOutcome[]> {
-  const tests = (policy.spec.tests ?? []).filter((test) => (test.fixture !== undefined) === (when === 'Fixture'));
-  if (tests.length === 0) return [];
-  // PostgreSQL 15 needs a function of ours to compile claims at all.
-  if (when === 'Fixture') await request.database.install(signal);
-  const asked = { ...testRequest(policy, request), tests };
-  return when === 'Fixture' ? request.database.runFixtureTests(asked, signal) : request.database.runLiveTests(asked, signal);
-}
-
 function testRequest({ spec }: Resource<'RowPolicy'>, { desired, observation, plan }: PlannedLook): RowCountRequest {
   return { tests: spec.tests ?? [], schema: spec.target.schema, desired, observation, plan };
-}
-
-async function liveTests(context: RowPolicyContext, request: Request, { status, before }: { status: Partial<RowPolicyStatus>; before: readonly TestOutcome[] }): Promise<void> {
-  const live = await runTests(context, request, 'Live');
-  status.tests = testsStatus([...before, ...live]);
-  requirePassed(context.policy, live);
-}
-
-function requirePassed(policy: Resource<'RowPolicy'>, outcomes: readonly TestOutcome[]): void {
-  const failed = outcomes.filter((outcome) => !outcome.passed);
-  const [first] = failed;
-  if (first === undefined) return;
-  throw new RowsealError('TestFailed', `${failed.length === 1 ? 'a test' : `${failed.length} tests`} failed: ${first.name}: ${first.message ?? 'no reason given'}`, {
-    object: describeObject('RowPolicy', policy.metadata),
-    next: 'correct the rules or the test; status.tests has every outcome',
-  });
 }
 
 function planOnly(plan: Plan): Readiness {

@@ -117,6 +117,10 @@ describe.each([18, 17, 16, 15] as const)('PostgreSQL %s with the least rights', 
     const red: PolicyTest = { ...asAcme, name: 'red', as: { role: 'app', claims: { team: 'red', tenant_id: 'globex' } } };
     const restricted: Rules = [{ ...tenant[0], as: 'Restrictive' } as Rules[number]];
     expect((await count(restricted, { tests: [red], database })).changes).toEqual([change('app', 0, 0), change('app', 0, 1, 'red')]);
+    const spec: RowPolicySpec = { databaseRef: { name: 'db' }, target: { schema: 'public', tables: ['orders'] }, rules: restricted };
+    const desired = desiredFrom({ namespace: 'shop', name: 'orders' }, spec);
+    const observation = await database.observe({ owner: desired.owner, target: spec.target, tables: [], roles: ['app'] }, signal());
+    expect(await database.runLiveTests({ tests: [red, { ...red, name: 'one', expect: { table: 'orders', count: 1 } }], schema: 'public', desired, observation }, signal())).toMatchObject([{ name: 'red', passed: true }, { name: 'one', passed: false }]);
     await admin('drop policy old on public.orders');
   });
 

@@ -310,6 +310,35 @@ describe('tests in the manifest', () => {
     expect(status().tests).toMatchObject([{ name: 'wrong', passed: false }]);
     expect(await visible()).toEqual([1, 2]);
   });
+
+  const live = (count: number): Partial<RowPolicySpec> => ({ tests: [{ name: 'live', as: { role: 'app', claims: { t: 'a' } }, expect: { table: 'orders', count } }] });
+
+  it('stop the apply without a fixture, too, tried on copies of the rows', async () => {
+    change(live(2));
+    await reconcile();
+    expect([ready(), await visible()]).toEqual([['False', 'TestFailed'], [1, 2]]);
+    change(live(1));
+    await reconcile();
+    expect([ready(), await visible()]).toEqual([['True', 'Enforced'], [1]]);
+  });
+
+  it('on a table too large to copy are tried after the apply', async () => {
+    await flow.admin.query(`insert into orders select i, 'a' from generate_series(3, 10002) i`);
+    change(live(2));
+    await reconcile();
+    expect([ready(), (await visible()).length]).toEqual([['False', 'TestFailed'], 10_001]);
+    change(live(10_001));
+    await reconcile();
+    expect(ready()).toEqual(['True', 'Enforced']);
+  });
+
+  it('never keep drift from being mended, whatever the rows have become', async () => {
+    change(live(1));
+    await reconcile();
+    await flow.admin.query(`insert into orders values (7, 'a'); alter table orders disable row level security`);
+    await reconcile();
+    expect(await visible()).toEqual([1, 7]);
+  });
 });
 
 describe('deleting', () => {
