@@ -18,5 +18,12 @@ export function isConstant(expression: Expression, value: boolean): boolean {
 }
 
 function sameExpression(a: Expression, b: Expression): boolean {
-  return a === b || (a.kind === b.kind && JSON.stringify(a) === JSON.stringify(b));
+  return a === b || (a.kind === b.kind && sameValue(a, b));
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const [inA, inB] = [Object.entries(a), Object.entries(b)];
+  return inA.length === inB.length && inA.every(([key, value], index) => inB[index]?.[0] === key && sameValue(value, inB[index][1]));
 }

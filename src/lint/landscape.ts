@@ -21,6 +21,8 @@ export interface Landscape {
   policiesFor(role: CatalogRole, relation: CatalogRelation, command: PolicyCommand): readonly CatalogPolicy[];
   /** Partition and inheritance ancestors, nearest first. */
   ancestors(relation: CatalogRelation): readonly CatalogRelation[];
+  /** Partitions and inheritance children, at any depth. */
+  descendants(relation: CatalogRelation): readonly CatalogRelation[];
   /** Views and materialised views that name the relation themselves. */
   viewsOver(relation: CatalogRelation): readonly CatalogRelation[];
 }
@@ -32,8 +34,19 @@ export function survey(catalog: Catalog): Landscape {
   const roles = rolePower(catalog);
   const relations = catalog.relations.filter((relation) => relation.extension === null);
   const usersOf = remembered((schema: string) => new Set(roles.holding(granteesOf(schemas.get(schema)?.grants ?? [], 'USAGE')).map((role) => role.oid)));
-  const allowed = (schema: string, grantees: ReadonlySet<Oid>) => roles.holding(grantees).filter((role) => usersOf(schema).has(role.oid));
+  const allowed = (schema: string, grantees: ReadonlySet<Oid>) => {
+    const users = usersOf(schema);
+    return roles.holding(grantees).filter((role) => users.has(role.oid));
+  };
   const over = invert(relations);
+  const children = childrenOf(relations);
+  const holdersOf = remembered((privilege: string) =>
+    remembered((relation: CatalogRelation) => {
+      const grantees = granteesOf(relation.grants, privilege);
+      for (const column of relation.columns) if (column.grants.length > 0) for (const grantee of granteesOf(column.grants, privilege)) grantees.add(grantee);
+      return allowed(relation.schema, grantees);
+    }),
+  );
   const bound: Landscape['bound'] = (role, relation) =>
     relation.rowSecurity && !role.superuser && !role.bypassesRowSecurity && (relation.forced || !roles.has(role.oid, relation.owner));
   return {
@@ -43,19 +56,31 @@ export function survey(catalog: Catalog): Landscape {
     guarded: relations.filter((relation) => relation.rowSecurity),
     relation: (oid) => byOid.get(oid),
     function: (oid) => functions.get(oid),
-    holders: (relation, privilege) =>
-      allowed(relation.schema, new Set([...granteesOf(relation.grants, privilege), ...relation.columns.flatMap((column) => [...granteesOf(column.grants, privilege)])])),
+    holders: (relation, privilege) => holdersOf(privilege)(relation),
     callers: (called) => allowed(called.schema, granteesOf(called.grants, 'EXECUTE')),
     bound,
     policiesFor: (role, relation, command) =>
       relation.policies.filter((policy) => (policy.command === 'All' || policy.command === command) && policy.roles.some((named) => named === 0 || roles.has(role.oid, named))),
-    ancestors: (relation) => closure(relation.oid, (oid) => byOid.get(oid)?.parents ?? []).flatMap((oid) => byOid.get(oid) ?? []),
+    ancestors: (relation) => (relation.parents.length === 0 ? [] : closure(relation.oid, (oid) => byOid.get(oid)?.parents ?? []).flatMap((oid) => byOid.get(oid) ?? [])),
+    descendants: (relation) => closure(relation.oid, (oid) => children.get(oid) ?? []).flatMap((oid) => byOid.get(oid) ?? []),
     viewsOver: (relation) => over.get(relation.oid) ?? [],
   };
 }
 
-function granteesOf(grants: readonly Grant[], privilege: string): ReadonlySet<Oid> {
+function granteesOf(grants: readonly Grant[], privilege: string): Set<Oid> {
   return new Set(grants.filter((grant) => grant.privileges.includes(privilege)).map((grant) => grant.grantee));
+}
+
+function childrenOf(relations: readonly CatalogRelation[]): ReadonlyMap<Oid, readonly Oid[]> {
+  const found = new Map<Oid, Oid[]>();
+  for (const relation of relations) {
+    for (const parent of relation.parents) {
+      const known = found.get(parent);
+      if (known === undefined) found.set(parent, [relation.oid]);
+      else known.push(relation.oid);
+    }
+  }
+  return found;
 }
 
 function invert(relations: readonly CatalogRelation[]): ReadonlyMap<Oid, readonly CatalogRelation[]> {

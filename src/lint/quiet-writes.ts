@@ -6,8 +6,7 @@ import type { Landscape } from './landscape.ts';
 const mostRows = 10_000;
 
 export function actsQuietly(table: CatalogRelation, command: 'Update' | 'Delete' | 'Truncate', landscape: Landscape): boolean {
-  const family = landscape.relations.filter((relation) => relation === table || landscape.ancestors(relation).includes(table));
-  return family.every(
+  return [table, ...landscape.descendants(table)].every(
     (each) =>
       (command === 'Truncate' || each.rowEstimate <= mostRows) &&
       each.kind !== 'ForeignTable' &&

@@ -3,17 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lints } from '../../src/lint/lints.ts';
-import { type Postgres, startPostgres } from '../parts/postgres.ts';
+import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
 import { withCase } from './harness.ts';
 
 const folder = fileURLToPath(new URL('../../docs/lints/', import.meta.url));
 const read = (file: string): string => readFileSync(folder + file, 'utf8');
-
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres?.stop());
 
 test('every lint has a page and a row in the list, and no page or row is without a lint', () => {
   const ids = lints.map((lint) => lint.id);
@@ -41,21 +35,29 @@ function pageOf(id: string): Page {
 /** What no SQL can bring about has a test of its own. */
 const testedElsewhere: ReadonlySet<string> = new Set(['server-version']);
 
-describe.each(lints.map((lint) => lint.id))('%s', (id) => {
-  test.skipIf(testedElsewhere.has(id))('the bad example is found', async () => {
-    const page = pageOf(id);
-    await withCase(postgres, page.bad, ({ findings }) => {
-      const found = findings.filter((finding) => finding.lint === id);
-      expect(found.map((finding) => finding.object)).toEqual([page.object]);
-      expect(found.map((finding) => finding.outcome?.result)).toEqual([page.witness ? 'Shown' : undefined]);
-    });
+describe.each(supportedMajors)('on PostgreSQL %s', (major) => {
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres({ installation: installationOf(major) });
   });
+  afterAll(() => postgres?.stop());
 
-  test('the good example is not', async () => {
-    const page = pageOf(id);
-    expect(page.good).not.toBe('');
-    await withCase(postgres, page.good, ({ findings }) => {
-      expect(findings.filter((finding) => finding.lint === id)).toEqual([]);
+  describe.each(lints.map((lint) => lint.id))('%s', (id) => {
+    test.skipIf(testedElsewhere.has(id))('the bad example is found', async () => {
+      const page = pageOf(id);
+      await withCase(postgres, page.bad, ({ findings }) => {
+        const found = findings.filter((finding) => finding.lint === id);
+        expect(found.map((finding) => finding.object)).toEqual([page.object]);
+        expect(found.map((finding) => finding.outcome?.result)).toEqual([page.witness ? 'Shown' : undefined]);
+      });
+    });
+
+    test('the good example is not', async () => {
+      const page = pageOf(id);
+      expect(page.good).not.toBe('');
+      await withCase(postgres, page.good, ({ findings }) => {
+        expect(findings.filter((finding) => finding.lint === id)).toEqual([]);
+      });
     });
   });
 });

@@ -18,6 +18,9 @@ const settings = `set local statement_timeout = '5s'; set local lock_timeout = '
 /** A connection of the probe serves this many; it has a deadline of its own. */
 const perConnection = 10;
 
+/** A database full of findings must not be kept busy for long. */
+const longestMs = 120_000;
+
 /** One outcome a witness, in their order. Never throws for what a witness meets; throws for a lost database. */
 export async function runWitnesses(witnesses: readonly Witness[], { session, probe }: WitnessRunner, signal: AbortSignal): Promise<readonly WitnessOutcome[]> {
   if (witnesses.length === 0) return [];
@@ -27,14 +30,15 @@ export async function runWitnesses(witnesses: readonly Witness[], { session, pro
     const refusal = refusals.get(witness.role);
     if (refusal !== undefined) outcomes.set(witness, { result: 'NotRun', detail: refusal });
   }
+  const end = AbortSignal.timeout(longestMs);
   for (const batch of batchesByRole(witnesses.filter((witness) => !outcomes.has(witness)))) {
     const [first] = batch;
-    if (first === undefined) continue;
+    if (first === undefined || end.aborted) continue;
     const unavailable = await runBatch(batch, first.role, { probe, outcomes }, signal);
     if (unavailable === undefined) continue;
     for (const witness of witnesses) if (!outcomes.has(witness)) outcomes.set(witness, { result: 'NotRun', detail: unavailable });
   }
-  return witnesses.map((witness) => outcomes.get(witness) ?? { result: 'NotRun', detail: 'it was not reached' });
+  return witnesses.map((witness) => outcomes.get(witness) ?? { result: 'NotRun', detail: `the witnesses of other findings took ${longestMs / 1000} s` });
 }
 
 /** Why no witness can be run at all; undefined when this batch was. */
