@@ -1,6 +1,6 @@
 // A foreign key's CASCADE, SET NULL or SET DEFAULT writes the referencing rows past their policies.
 import type { CatalogForeignKey, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
-import { asksSession, effectiveRows } from './effective-rows.ts';
+import { asksRow, asksSession, effectiveRows } from './effective-rows.ts';
 import { isConstant } from './implication.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
@@ -60,5 +60,5 @@ function reaches(role: CatalogRole, command: 'Delete' | 'Update', { table, refer
   if (!landscape.bound(role, table) || landscape.roles.has(role.oid, referenced.owner) || landscape.roles.has(role.oid, table.owner)) return false;
   const own = effectiveRows(role, table, command, landscape);
   const other = effectiveRows(role, referenced, command, landscape);
-  return !isConstant(other, false) && !asksSession(other) && !isConstant(own, true) && (asksSession(own) || isConstant(own, false));
+  return !isConstant(other, false) && !asksSession(other) && ((asksSession(own) && asksRow(own)) || isConstant(own, false));
 }

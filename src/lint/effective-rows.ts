@@ -1,5 +1,5 @@
 // Which rows a role's policies leave it for a command, as one condition.
-import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import type { CatalogPolicy, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import { type Expression, holds } from '../policy/expression.ts';
 import { always, isConstant, neverTrue } from './implication.ts';
 import type { Landscape } from './landscape.ts';
@@ -14,6 +14,21 @@ export function effectiveRows(role: CatalogRole, table: CatalogRelation, command
   const restricted = policies.filter((policy) => !policy.permissive).map((policy) => policy.using?.tree ?? always);
   if (permitted.length === 0) return neverTrue;
   return conjunction([...restricted, disjunction(permitted)]);
+}
+
+/** What an INSERT or the new row of an UPDATE has to fulfil; a policy without CHECK uses its USING, an INSERT policy without any denies. */
+export function effectiveCheck(role: CatalogRole, table: CatalogRelation, command: 'Insert' | 'Update', landscape: Landscape): Expression {
+  if (!landscape.bound(role, table)) return always;
+  const policies = landscape.policiesFor(role, table, command);
+  const checkOf = (policy: CatalogPolicy) => (policy.check ?? policy.using)?.tree ?? neverTrue;
+  const permitted = policies.filter((policy) => policy.permissive).map(checkOf);
+  if (permitted.length === 0) return neverTrue;
+  return conjunction([...policies.filter((policy) => !policy.permissive).map(checkOf), disjunction(permitted)]);
+}
+
+/** Whether it looks at the row at all: a role that passes otherwise sees every row or none. */
+export function asksRow(expression: Expression): boolean {
+  return holds(expression, (part) => part.kind === 'Column');
 }
 
 /** Whether what it lets through depends on who asks: the user, a setting, or a function of the user's own, which may ask both. */

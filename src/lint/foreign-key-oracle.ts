@@ -1,6 +1,7 @@
 // A foreign key tells whether a referenced row exists, although the policies hide it.
 import type { CatalogForeignKey, CatalogRelation } from '../policy/catalog.ts';
-import { asksSession, effectiveRows } from './effective-rows.ts';
+import type { Expression } from '../policy/expression.ts';
+import { asksRow, asksSession, effectiveRows } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { listed, rolesListed, titled } from './words.ts';
@@ -21,7 +22,7 @@ function finding(table: CatalogRelation, key: CatalogForeignKey, landscape: Land
     (role) =>
       landscape.bound(role, referenced) &&
       !landscape.roles.has(role.oid, table.owner) &&
-      asksSession(effectiveRows(role, referenced, 'Select', landscape)) &&
+      hides(effectiveRows(role, referenced, 'Select', landscape)) &&
       (!landscape.bound(role, table) || landscape.policiesFor(role, table, 'Insert').some((policy) => policy.permissive && !key.columns.some((name) => policy.columns.includes(name)))),
   );
   if (roles.length === 0) return [];
@@ -35,4 +36,9 @@ function finding(table: CatalogRelation, key: CatalogForeignKey, landscape: Land
       fix: `-- a composite key with what the policies of both tables pin\nFOREIGN KEY (…, ${key.columns.join(', ')}) REFERENCES ${titled(referenced)} (…, ${key.referencedColumns.join(', ')})`,
     },
   ];
+}
+
+/** Rows are hidden from some and shown to others; where all are, or none, there is nothing to ask for. */
+function hides(seen: Expression): boolean {
+  return asksSession(seen) && asksRow(seen);
 }

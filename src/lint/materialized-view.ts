@@ -1,7 +1,7 @@
 // A materialised view holds the rows that its owner saw; no policy is asked when somebody reads it.
 import type { CatalogRelation } from '../policy/catalog.ts';
-import { asOwner } from './definer-view.ts';
 import type { Landscape } from './landscape.ts';
+import { lentRows } from './lent-rows.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { closure } from './role-power.ts';
 import { viewReaders } from './view-readers.ts';
@@ -17,13 +17,10 @@ export const materializedView: Lint = {
 };
 
 function finding(view: CatalogRelation, landscape: Landscape): readonly LintFinding[] {
-  const owner = landscape.roles.role(view.owner);
   // Filled as its owner, whatever lies between.
   const below = closure(view.oid, (oid) => landscape.relation(oid)?.view?.reads ?? []).flatMap((oid) => landscape.relation(oid) ?? []);
-  const kept = below.filter((table) => table.rowSecurity && (owner === undefined || asOwner(owner, table, landscape)));
-  // Whoever has the owner's rights sees as much without the view.
-  const readers = viewReaders(view, landscape).filter((role) => !landscape.roles.has(role.oid, view.owner) && kept.some((table) => landscape.bound(role, table)));
-  if (kept.length === 0 || readers.length === 0) return [];
+  const { tables: kept, roles: readers } = lentRows(view, below, viewReaders(view, landscape), landscape);
+  if (readers.length === 0) return [];
   const holders = landscape.holders(view, 'SELECT');
   const witness = readers.find((role) => role.oid !== 0 && holders.includes(role));
   const granted = landscape.roles.among(view.grants, 'SELECT').filter((role) => role.oid !== view.owner);
@@ -31,7 +28,7 @@ function finding(view: CatalogRelation, landscape: Landscape): readonly LintFind
     {
       object: titled(view),
       tables: kept.map(titled),
-      why: `It holds rows of ${listed(kept.map(titled))} as ${owner?.name ?? 'its owner'} saw them; ${rolesListed(readers)} can read it.`,
+      why: `It holds rows of ${listed(kept.map(titled))} as ${landscape.roles.name(view.owner)} saw them; ${rolesListed(readers)} can read it.`,
       fix: granted.length === 0 ? 'revoke SELECT on the views that read it' : `REVOKE SELECT ON ${sqlRelation(view)} FROM ${sqlRoles(granted)}`,
       ...(witness === undefined
         ? {}

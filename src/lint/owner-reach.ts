@@ -1,6 +1,6 @@
 // What a role that lends its rights (the owner of a function, of a view with a rule) reaches of a table under row security.
 import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
-import { asOwner } from './definer-view.ts';
+import { asksSession, effectiveRows } from './effective-rows.ts';
 import type { BodyCommand } from './function-tables.ts';
 import { isConstant } from './implication.ts';
 import type { Landscape } from './landscape.ts';
@@ -11,7 +11,10 @@ export function reachesAll(role: CatalogRole | undefined, table: CatalogRelation
   if (role === undefined) return true;
   if (!mayUse(role, table, command, landscape)) return false;
   if (command === 'Truncate' || !landscape.bound(role, table)) return true;
-  if (command === 'Select') return asOwner(role, table, landscape);
+  if (command === 'Select') {
+    const seen = effectiveRows(role, table, 'Select', landscape);
+    return !isConstant(seen, false) && !asksSession(seen);
+  }
   const policies = landscape.policiesFor(role, table, command);
   return policies.every((policy) => policy.permissive) && policies.some((policy) => [policy.using, policy.check].every((each) => each === undefined || isConstant(each.tree, true)));
 }

@@ -1,5 +1,7 @@
 // Policies stand on the table that a query names: a partition or child that is named itself asks only its own.
-import type { CatalogRelation } from '../policy/catalog.ts';
+import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import { effectiveCheck, effectiveRows } from './effective-rows.ts';
+import { isConstant } from './implication.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { rolesListed, sqlRelation, tableNameOf, titled } from './words.ts';
@@ -20,7 +22,7 @@ function finding(child: CatalogRelation, landscape: Landscape): readonly LintFin
   if (child.rowSecurity || child.parents.length === 0 || child.kind === 'ForeignTable') return [];
   const root = landscape.ancestors(child).findLast((ancestor) => ancestor.rowSecurity);
   if (root === undefined) return [];
-  const held = privileges.map((privilege) => ({ privilege, roles: landscape.holders(child, privilege).filter((role) => landscape.bound(role, root)) })).filter(({ roles }) => roles.length > 0);
+  const held = privileges.map((privilege) => ({ privilege, roles: landscape.holders(child, privilege).filter((role) => isHeldBack(role, root, privilege, landscape)) })).filter(({ roles }) => roles.length > 0);
   const [first] = held;
   if (first === undefined) return [];
   const everybody = landscape.roles.ordinary.filter((role) => held.some(({ roles }) => roles.includes(role)));
@@ -44,4 +46,11 @@ function finding(child: CatalogRelation, landscape: Landscape): readonly LintFin
           }),
     },
   ];
+}
+
+function isHeldBack(role: CatalogRole, root: CatalogRelation, privilege: (typeof privileges)[number], landscape: Landscape): boolean {
+  if (!landscape.bound(role, root)) return false;
+  if (privilege === 'INSERT') return !isConstant(effectiveCheck(role, root, 'Insert', landscape), true);
+  const commands = { SELECT: 'Select', UPDATE: 'Update', DELETE: 'Delete' } as const;
+  return !isConstant(effectiveRows(role, root, commands[privilege], landscape), true);
 }

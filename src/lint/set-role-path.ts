@@ -23,16 +23,20 @@ function finding(role: CatalogRole, landscape: Landscape): readonly LintFinding[
   const owned = landscape.guarded.filter((table) => !table.forced && reachable.some((other) => other.oid === table.owner) && !landscape.roles.has(role.oid, table.owner));
   const owners = reachable.filter((other) => owned.some((table) => table.owner === other.oid) && !above.includes(other));
   const steps = [...above, ...owners];
-  const [first] = steps;
-  if (first === undefined) return [];
+  // Before 16, CREATEROLE could grant any role but a superuser, to itself as well.
+  const grantsItself = role.createRole && landscape.catalog.server.versionNumber < 160_000;
+  if (steps.length === 0 && !grantsItself) return [];
   const held = landscape.guarded.filter((table) => ['SELECT', 'INSERT', 'UPDATE', 'DELETE'].some((privilege) => landscape.holders(table, privilege).includes(role)) && landscape.bound(role, table));
   return [
     {
       object: `role ${role.name}`,
-      tables: (above.length > 0 ? landscape.guarded : owned).map(titled),
+      tables: (above.length > 0 || grantsItself ? landscape.guarded : owned).map(titled),
       severity: held.length > 0 ? 'error' : 'warning',
-      why: `${role.name} can SET ROLE to ${listed(steps.map((other) => describeStep(other)))}.`,
-      fix: steps.map((other) => `REVOKE ${sqlName(other.name)} FROM ${sqlName(role.name)} -- or from the role between them`).join('\n'),
+      why: [
+        ...(steps.length === 0 ? [] : [`${role.name} can SET ROLE to ${listed(steps.map((other) => describeStep(other)))}.`]),
+        ...(grantsItself ? [`${role.name} has CREATEROLE, which before PostgreSQL 16 grants itself every role but superusers: the owners of tables, too.`] : []),
+      ].join(' '),
+      fix: [...steps.map((other) => `REVOKE ${sqlName(other.name)} FROM ${sqlName(role.name)} -- or from the role between them`), ...(grantsItself ? [`ALTER ROLE ${sqlName(role.name)} NOCREATEROLE`] : [])].join('\n'),
     },
   ];
 }

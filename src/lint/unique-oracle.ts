@@ -1,6 +1,6 @@
 // A unique key that spans tenants tells whether a value exists in rows that nobody shows.
 import type { CatalogIndex, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
-import { asksSession } from './effective-rows.ts';
+import { asksRow, asksSession, effectiveRows } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { listed, rolesListed, sqlName, sqlRelation, titled } from './words.ts';
@@ -17,7 +17,7 @@ export const uniqueOracle: Lint = {
 function finding(table: CatalogRelation, index: CatalogIndex, landscape: Landscape): readonly LintFinding[] {
   const columns = index.columns.filter((name) => name !== null);
   if (columns.length === 0 || columns.some((name) => isGenerated(table, name))) return [];
-  const roles = landscape.holders(table, 'INSERT').filter((role) => landscape.bound(role, table) && !landscape.roles.has(role.oid, table.owner) && writesFreely(role, table, columns, landscape));
+  const roles = landscape.holders(table, 'INSERT').filter((role) => landscape.bound(role, table) && !landscape.roles.has(role.oid, table.owner) && asksRow(effectiveRows(role, table, 'Select', landscape)) && writesFreely(role, table, columns, landscape));
   if (roles.length === 0) return [];
   const pinned = pinnedColumns(table, roles, landscape);
   return [

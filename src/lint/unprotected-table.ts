@@ -17,7 +17,7 @@ export const unprotectedTable: Lint = {
     const neighbours = neighbourhoods(landscape);
     return landscape.relations
       .filter((table) => (table.kind === 'Table' || table.kind === 'PartitionedTable') && !table.rowSecurity && table.policies.length === 0 && table.parents.length === 0)
-      .flatMap((table) => finding(table, neighbours.get(table.schema), landscape));
+      .flatMap((table) => finding(table, neighbours, landscape));
   },
 };
 
@@ -29,33 +29,38 @@ interface Neighbourhood {
   readonly bound: ReadonlySet<Oid>;
 }
 
+/** By schema, and under '' of the whole database. */
 function neighbourhoods(landscape: Landscape): ReadonlyMap<string, Neighbourhood> {
   const bySchema = Map.groupBy(landscape.guarded, (table) => table.schema);
-  return new Map(
-    [...bySchema].map(([schema, tables]) => {
-      const asking = tables.flatMap((table) => table.policies.filter((policy) => [policy.using, policy.check].some((each) => each !== undefined && asksSession(each.tree))));
-      const bound = tables.flatMap((table) => landscape.holders(table, 'SELECT').filter((role) => landscape.bound(role, table)));
-      return [schema, { columns: new Set(asking.flatMap((policy) => policy.columns).filter((name) => name !== 'id')), bound: new Set(bound.map((role) => role.oid)) }];
-    }),
-  );
+  return new Map([...bySchema, ['', landscape.guarded] as const].map(([schema, tables]) => [schema, neighbourhood(tables, landscape)]));
 }
 
-function finding(table: CatalogRelation, neighbourhood: Neighbourhood | undefined, landscape: Landscape): readonly LintFinding[] {
-  if (neighbourhood === undefined) return [];
-  const held = (privilege: string): readonly CatalogRole[] => landscape.holders(table, privilege).filter((role) => neighbourhood.bound.has(role.oid) && !landscape.roles.has(role.oid, table.owner));
+function neighbourhood(tables: readonly CatalogRelation[], landscape: Landscape): Neighbourhood {
+  const asking = tables.flatMap((table) => table.policies.filter((policy) => [policy.using, policy.check].some((each) => each !== undefined && asksSession(each.tree))));
+  const bound = tables.flatMap((table) => landscape.holders(table, 'SELECT').filter((role) => landscape.bound(role, table)));
+  return { columns: new Set(asking.flatMap((policy) => policy.columns).filter((name) => name !== 'id')), bound: new Set(bound.map((role) => role.oid)) };
+}
+
+function finding(table: CatalogRelation, neighbours: ReadonlyMap<string, Neighbourhood>, landscape: Landscape): readonly LintFinding[] {
+  const beside = neighbours.get(table.schema);
+  const around = beside ?? neighbours.get('');
+  if (around === undefined) return [];
+  const held = (privilege: string): readonly CatalogRole[] => landscape.holders(table, privilege).filter((role) => around.bound.has(role.oid) && !landscape.roles.has(role.oid, table.owner));
   const readers = held('SELECT');
   const writers = writes.flatMap((privilege) => held(privilege));
   const roles = landscape.roles.ordinary.filter((role) => readers.includes(role) || writers.includes(role));
   if (roles.length === 0) return [];
-  const shared = table.columns.map((column) => column.name).filter((name) => neighbourhood.columns.has(name));
-  const severity: Severity = shared.length > 0 ? 'error' : writers.length > 0 ? 'warning' : 'info';
+  const shared = table.columns.map((column) => column.name).filter((name) => around.columns.has(name));
+  // In a schema of its own it says something only by a column that policies elsewhere compare.
+  if (beside === undefined && shared.length === 0) return [];
+  const severity: Severity = beside === undefined ? 'warning' : shared.length > 0 ? 'error' : writers.length > 0 ? 'warning' : 'info';
   const reader = readers.find((role) => role.oid !== 0);
   return [
     {
       object: titled(table),
       tables: [titled(table)],
       severity,
-      why: `${rolesListed(roles)} may ${writers.length > 0 ? 'write' : 'read'} it, no policy is asked, and other tables of the schema do hold them back${shared.length === 0 ? '' : ` by ${listed(shared)}, which this table has, too`}.`,
+      why: `${rolesListed(roles)} may ${writers.length > 0 ? 'write' : 'read'} it, no policy is asked, and other tables ${beside === undefined ? '' : 'of the schema '}do hold them back${shared.length === 0 ? '' : ` by ${listed(shared)}, which this table has, too`}.`,
       fix: `ALTER TABLE ${sqlRelation(table)} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY`,
       ...(reader === undefined ? {} : { witness: { role: reader.name, kind: 'ReadsRows', relation: tableNameOf(table), shows: `${reader.name} reads rows, and no policy stands before them` } as const }),
     },

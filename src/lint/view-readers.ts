@@ -1,10 +1,13 @@
-// Who gets at a view's rows: with SELECT on it, or through a view above it that reads it with other rights.
+// Who gets at a view's rows: with a privilege on it, or through a view above it that reads it with other rights.
 import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import type { Landscape } from './landscape.ts';
 
-/** Ordinary roles that can read the view, directly or through views over it; by name, PUBLIC last. */
+const privileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
+
+/** Ordinary roles that can read or write through the view, directly or through views over it; by name, PUBLIC last. */
 export function viewReaders(view: CatalogRelation, landscape: Landscape): readonly CatalogRole[] {
-  const readers = new Set(landscape.holders(view, 'SELECT'));
+  const held = (relation: CatalogRelation) => privileges.flatMap((privilege) => landscape.holders(relation, privilege));
+  const readers = new Set(held(view));
   const seen = new Set([view.oid]);
   const above = [view];
   for (const lower of above) {
@@ -13,7 +16,7 @@ export function viewReaders(view: CatalogRelation, landscape: Landscape): readon
       seen.add(upper.oid);
       // A security_invoker view asks its reader's rights on the lower view, which were counted there.
       if (upper.kind === 'View' && upper.securityInvoker) continue;
-      for (const role of landscape.holders(upper, 'SELECT')) readers.add(role);
+      for (const role of held(upper)) readers.add(role);
       above.push(upper);
     }
   }
