@@ -17,7 +17,7 @@ export const alwaysTrue: Lint = {
   find: (landscape) => {
     const asked = askedPolicies(landscape);
     const claims = claimsOf(landscape);
-    const around = { claims, tenants: tenantColumns(asked, claims), landscape };
+    const around = { claims, tenants: tenantColumns(landscape), landscape };
     return asked.flatMap((each) => finding(each, around));
   },
 };

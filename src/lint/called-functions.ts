@@ -20,7 +20,11 @@ export function functionCalls(expression: Expression): readonly FunctionCall[] {
   return partsThat(expression, (part): part is FunctionCall => part.kind === 'Function');
 }
 
-export function calledFunctions({ catalog }: Landscape): CalledFunctions {
+export function calledFunctions(landscape: Landscape): CalledFunctions {
+  return landscape.once(findCalled);
+}
+
+function findCalled({ catalog }: Landscape): CalledFunctions {
   const byName = Map.groupBy(catalog.functions, (each) => each.name);
   const bodies = new Map<CatalogFunction, readonly CatalogFunction[]>();
   const named = (schema: string | undefined, name: string) => (byName.get(name) ?? []).filter((each) => schema === undefined || each.schema === schema);

@@ -21,6 +21,10 @@ export interface Claims {
 }
 
 export function claimsOf(landscape: Landscape): Claims {
+  return landscape.once(findClaims);
+}
+
+function findClaims(landscape: Landscape): Claims {
   const functions = calledFunctions(landscape);
   const settingOf = (call: FunctionCall): readonly string[] => {
     if (call.schema !== undefined) return functions.calledIn({ ...call, args: [] }).flatMap((called) => functions.settingsOf(called));
@@ -50,8 +54,15 @@ export function claimsOf(landscape: Landscape): Claims {
     const [only, ...others] = partsOf(expression).filter((part) => holds(part, isClaimCall));
     return only === undefined || others.length > 0 ? undefined : findPlace(only);
   };
+  /** Asked of every part of every policy, by most lints. */
+  const dependent = new WeakMap<Expression, boolean>();
+  const dependsOnClaim = (expression: Expression): boolean => {
+    const found = dependent.get(expression) ?? (isClaimCall(expression) || partsOf(expression).some(dependsOnClaim));
+    dependent.set(expression, found);
+    return found;
+  };
   return {
-    dependsOnClaim: (expression) => holds(expression, isClaimCall),
+    dependsOnClaim,
     isClaimCall,
     settingsIn: (expression) => [...new Set(partsThat(expression, isClaimCall).flatMap(settingOf))],
     placeOf,

@@ -1,9 +1,7 @@
 // A foreign table cannot have row security: what it brings is for everybody who may read it.
 import type { CatalogRelation } from '../policy/catalog.ts';
-import { claimsOf } from './claims.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { askedPolicies } from './policy-parts.ts';
 import { type TenantColumns, tenantColumns } from './tenant-columns.ts';
 import { listed, rolesListed, sqlRelation, sqlRoles, tableNameOf, titled } from './words.ts';
 
@@ -14,7 +12,7 @@ export const foreignTable: Lint = {
   reason: 'PostgreSQL has no policies for foreign tables, and the remote server sees one user for all sessions. As a partition of a guarded table it is guarded only through its root.',
   fix: 'revoke every privilege on it, and let a security_barrier view or the root of its partitions show what each may see',
   find: (landscape) => {
-    const tenants = tenantColumns(askedPolicies(landscape), claimsOf(landscape));
+    const tenants = tenantColumns(landscape);
     return landscape.relations.filter((relation) => relation.kind === 'ForeignTable').flatMap((relation) => finding(relation, tenants, landscape));
   },
 };

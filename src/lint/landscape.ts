@@ -23,6 +23,8 @@ export interface Landscape {
   ancestors(relation: CatalogRelation): readonly CatalogRelation[];
   /** Partitions and inheritance children, at any depth. */
   descendants(relation: CatalogRelation): readonly CatalogRelation[];
+  /** What several lints work out of the whole landscape, worked out once; by the function that does it. */
+  once<Value>(make: (landscape: Landscape) => Value): Value;
   /** Views and materialised views that name the relation themselves. */
   viewsOver(relation: CatalogRelation): readonly CatalogRelation[];
 }
@@ -49,7 +51,8 @@ export function survey(catalog: Catalog): Landscape {
   );
   const bound: Landscape['bound'] = (role, relation) =>
     relation.rowSecurity && !role.superuser && !role.bypassesRowSecurity && (relation.forced || !roles.has(role.oid, relation.owner));
-  return {
+  const known = new Map<(landscape: Landscape) => unknown, unknown>();
+  const landscape: Landscape = {
     catalog,
     roles,
     relations,
@@ -64,7 +67,12 @@ export function survey(catalog: Catalog): Landscape {
     ancestors: (relation) => (relation.parents.length === 0 ? [] : closure(relation.oid, (oid) => byOid.get(oid)?.parents ?? []).flatMap((oid) => byOid.get(oid) ?? [])),
     descendants: (relation) => closure(relation.oid, (oid) => children.get(oid) ?? []).flatMap((oid) => byOid.get(oid) ?? []),
     viewsOver: (relation) => over.get(relation.oid) ?? [],
+    once: <Value>(make: (landscape: Landscape) => Value): Value => {
+      if (!known.has(make)) known.set(make, make(landscape));
+      return known.get(make) as Value;
+    },
   };
+  return landscape;
 }
 
 function granteesOf(grants: readonly Grant[], privilege: string): Set<Oid> {

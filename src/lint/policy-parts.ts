@@ -13,11 +13,15 @@ export interface AskedPolicy {
 }
 
 export function askedPolicies(landscape: Landscape): readonly AskedPolicy[] {
+  return landscape.once(findAsked);
+}
+
+function findAsked(landscape: Landscape): readonly AskedPolicy[] {
   return landscape.guarded.flatMap((table) => {
     const holders = new Map(commands.map((command) => [command, landscape.holders(table, command.toUpperCase()).filter((role) => landscape.bound(role, table))]));
     return table.policies.flatMap((policy) => {
-      const holding = commandsOf(policy).flatMap((command) => holders.get(command) ?? []);
-      const roles = landscape.roles.ordinary.filter((role) => holding.includes(role) && means(policy, role, landscape));
+      const holding = new Set(commandsOf(policy).flatMap((command) => holders.get(command) ?? []));
+      const roles = landscape.roles.inOrder([...holding].filter((role) => means(policy, role, landscape)));
       const expressions = [policy.using, policy.check].filter((expression) => expression !== undefined);
       return roles.length === 0 ? [] : [{ table, policy, roles, expressions }];
     });

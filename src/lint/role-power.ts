@@ -7,6 +7,8 @@ export interface RolePower {
    * for every role that may yet be made.
    */
   readonly ordinary: readonly CatalogRole[];
+  /** Ordinary roles as all findings list them: by name, PUBLIC last. */
+  inOrder(roles: readonly CatalogRole[]): readonly CatalogRole[];
   role(oid: Oid): CatalogRole | undefined;
   name(oid: Oid): string;
   /** Whether `member` has the rights of `role` without SET ROLE: it is it, or inherits them. PostgreSQL calls it USAGE of a role. */
@@ -28,9 +30,11 @@ export function rolePower(catalog: Catalog): RolePower {
   const inherited = reach(catalog, (membership) => membership.inherit);
   const settable = reach(catalog, (membership) => membership.set);
   const ordinary = [...catalog.roles.filter((role) => !role.superuser && !role.bypassesRowSecurity && !role.predefined && !probeName.test(role.name)), everyone];
+  const place = new Map(ordinary.map((role, index) => [role, index]));
   const holding = rememberedByMembers((grantees) => ordinary.filter((role) => grantees.has(0) || [...inherited(role.oid)].some((oid) => grantees.has(oid))));
   return {
     ordinary,
+    inOrder: (roles) => (roles.length < 2 ? roles : roles.toSorted((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0))),
     role: (oid) => byOid.get(oid),
     name: (oid) => byOid.get(oid)?.name ?? `role ${oid}`,
     has: (member, role) => inherited(member).has(role),

@@ -1,9 +1,9 @@
 // Which columns say whose a row is: those that policies compare with what the session says about its user.
 import type { CatalogRelation } from '../policy/catalog.ts';
 import { type Expression, holds } from '../policy/expression.ts';
-import type { Claims } from './claims.ts';
-import type { AskedPolicy } from './policy-parts.ts';
-import { ownColumns } from './policy-parts.ts';
+import { type Claims, claimsOf } from './claims.ts';
+import type { Landscape } from './landscape.ts';
+import { askedPolicies, ownColumns } from './policy-parts.ts';
 
 export interface TenantColumns {
   /** Columns of the table that its own policies, or those of other tables for a column of the same name, compare with the session. */
@@ -12,7 +12,12 @@ export interface TenantColumns {
   readonly roles: ReadonlySet<number>;
 }
 
-export function tenantColumns(asked: readonly AskedPolicy[], claims: Claims): TenantColumns {
+export function tenantColumns(landscape: Landscape): TenantColumns {
+  return landscape.once(findTenantColumns);
+}
+
+function findTenantColumns(landscape: Landscape): TenantColumns {
+  const [asked, claims] = [askedPolicies(landscape), claimsOf(landscape)];
   const comparing = asked.filter(({ policy, expressions }) => policy.permissive && expressions.some(({ tree }) => asksUser(tree, claims)));
   const names = comparing.flatMap(({ table, expressions }) => expressions.filter(({ tree }) => asksUser(tree, claims)).flatMap(({ tree }) => ownColumns(tree, table).map((column) => ({ table, column }))));
   // `id` is a tenant in a table of tenants, and nothing of the kind in any other.

@@ -51,6 +51,11 @@ export function holds(expression: Expression, condition: (part: Expression) => b
 
 /** Every part that fulfils the condition, outermost first; the expression itself included. */
 export function partsThat<Part extends Expression>(expression: Expression, condition: (part: Expression) => part is Part): readonly Part[] {
-  const own = condition(expression) ? [expression] : [];
-  return [...own, ...partsOf(expression).flatMap((part) => partsThat(part, condition))];
+  const found: Part[] = [];
+  const visit = (part: Expression): void => {
+    if (condition(part)) found.push(part);
+    for (const inner of partsOf(part)) visit(inner);
+  };
+  visit(expression);
+  return found;
 }

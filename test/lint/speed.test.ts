@@ -8,21 +8,25 @@ const owner = 10_000;
 const app = 10_001;
 const groupsOfRoles = 100;
 
-const setting: Expression = { kind: 'Function', name: 'current_setting', args: [{ kind: 'Constant', value: 'app.tenant_id' }, { kind: 'Constant', value: true }] };
-const condition: Expression = {
-  kind: 'And',
-  args: [
-    { kind: 'Operator', operator: '=', args: [{ kind: 'Column', path: ['tenant_id'] }, { kind: 'Query', form: 'Scalar', reads: [], args: [setting] }] },
-    { kind: 'Query', form: 'Any', reads: [{ schema: 'public', table: 'members' }], args: [{ kind: 'Column', path: ['team_id'] }, { kind: 'Column', path: ['members', 'team_id'] }] },
-  ],
-};
+/** The adapter reads equal texts once, so that equal conditions are one value. */
+const conditions = Array.from({ length: 250 }, (_, index): Expression => {
+  const setting: Expression = { kind: 'Function', name: 'current_setting', args: [{ kind: 'Constant', value: `app.tenant_${index}` }, { kind: 'Constant', value: true }] };
+  return {
+    kind: 'And',
+    args: [
+      { kind: 'Operator', operator: '=', args: [{ kind: 'Column', path: ['tenant_id'] }, { kind: 'Query', form: 'Scalar', reads: [], args: [setting] }] },
+      { kind: 'Query', form: 'Any', reads: [{ schema: 'public', table: 'members' }], args: [{ kind: 'Column', path: ['team_id'] }, { kind: 'Column', path: ['members', 'team_id'] }] },
+    ],
+  };
+});
 
-function policy(name: string, command: CatalogPolicy['command']): CatalogPolicy {
-  return { name, permissive: true, command, roles: [app], using: { text: '…', tree: structuredClone(condition) }, columns: ['tenant_id', 'team_id'] };
+function policy(name: string, command: CatalogPolicy['command'], tree: Expression): CatalogPolicy {
+  return { name, permissive: true, command, roles: [app], using: { text: '…', tree }, columns: ['tenant_id', 'team_id'] };
 }
 
 function table(oid: number): CatalogRelation {
   const column = (number: number, name: string) => ({ number, name, type: 'text', hasModifier: false, leakproofEquality: true, notNull: false, identity: false, grants: [] });
+  const condition = conditions[oid % conditions.length]!;
   return {
     oid,
     schema: 'public',
@@ -38,7 +42,7 @@ function table(oid: number): CatalogRelation {
     rowEstimate: 5,
     grants: [{ grantee: owner, privileges: ['SELECT'] }, { grantee: 20_000 + (oid % groupsOfRoles), privileges: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] }],
     columns: ['id', 'tenant_id', 'team_id', 'note'].map((name, index) => column(index + 1, name)),
-    policies: [policy('reading', 'Select'), policy('writing', 'Update'), policy('removing', 'Delete'), policy('everything', 'All')],
+    policies: [policy('reading', 'Select', condition), policy('writing', 'Update', condition), policy('removing', 'Delete', condition), policy('everything', 'All', condition)],
     indexes: [{ name: `t${oid}_pkey`, unique: true, primary: true, valid: true, partial: false, columns: ['id'] }],
     foreignKeys: oid > 100_000 ? [{ name: `t${oid}_fkey`, columns: ['team_id'], references: oid - 1, referencedColumns: ['id'], onDelete: 'Cascade', onUpdate: 'NoAction' }] : [],
     triggers: [],
@@ -58,7 +62,7 @@ test('10,000 policies on 2,500 tables, 100 groups of roles and 1,000 views', () 
     policies: [],
     indexes: [],
     foreignKeys: [],
-    view: { definition: '', filter: structuredClone(condition), reads: [read.oid], calls: [] },
+    view: { definition: '', filter: conditions[0]!, reads: [read.oid], calls: [] },
   }));
   const catalog: Catalog = {
     server: { version: '18.4', versionNumber: 180_004, database: 'shop', currentRole: 'postgres' },
