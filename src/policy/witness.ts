@@ -30,7 +30,8 @@ type WitnessAct =
   | { readonly kind: 'WritesOpenly'; readonly table: TableName; readonly command: 'Insert' | 'Update'; readonly column?: string }
   /** The function, called without arguments, gives the role more rows than it sees in the table that the function reads. */
   | { readonly kind: 'CallReadsMore'; readonly call: { readonly schema: string; readonly name: string }; readonly table: TableName }
-  | { readonly kind: 'Truncates'; readonly table: TableName };
+  /** With `cascade` the tables that refer to it, too. */
+  | { readonly kind: 'Truncates'; readonly table: TableName; readonly cascade: boolean };
 
 export interface WitnessOutcome {
   /** NotShown: it was run, and the data that is there now does not show it. */

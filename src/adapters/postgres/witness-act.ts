@@ -50,7 +50,7 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
       });
     case 'Truncates':
       await become();
-      await query(`truncate table ${quoteTable(witness.table)}`);
+      await query(`truncate table ${quoteTable(witness.table)}${witness.cascade ? ' cascade' : ''}`);
       return { result: 'Shown', detail: `${witness.role} emptied the table; it was rolled back` };
   }
 }
