@@ -33,6 +33,7 @@ function bootstrapSql({ role, database, owner, applicationRole }: BootstrapOptio
     `grant connect, create, temporary on database ${quoteName(database)} to ${name} with grant option; -- the schema rowseal; copies for tests`,
     ...owner.map((table) => `grant ${quoteName(table)} to ${name}; -- only the owner of a table can change its policies`),
     ...applicationRole.map((tested) => `grant ${quoteName(tested)} to ${name} with admin option; -- so that the probe can become it in tests`),
+    `-- Only for claims.signed.bind Session, which has to know when a session began: grant pg_read_all_stats to ${name} with admin option;`,
     '-- Event triggers need a superuser. Without them drift is found by polling every 10 s, and the status says so.',
   ];
 }
