@@ -1,5 +1,6 @@
 // Plans one RowPolicy over a read-only transaction of its own: no lock, no role, nothing installed.
 import { withTemporaryProbe } from '../adapters/postgres/command-session.ts';
+import { checkLiterals } from '../adapters/postgres/check-literals.ts';
 import { compileDesired } from '../adapters/postgres/compile.ts';
 import { connectClient, endClient } from '../adapters/postgres/connection.ts';
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
@@ -15,6 +16,7 @@ import { checkSqlPredicate } from '../adapters/postgres/sql-predicate.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
+import type { CompiledState } from '../policy/compiled.ts';
 import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -48,9 +50,9 @@ interface PlanOptions {
 /** Throws what makes a plan impossible: missing objects, refused predicates or grants, an unreachable database. */
 export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows }: PlanOptions, signal: AbortSignal): Promise<PlannedPolicy> {
   const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
-  const { desired, observation, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
+  const { desired, observation, compiled, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
-  const plan = planSteps(compileDesired(desired, observation, { claims: target.claims, helperSchema }), observation);
+  const plan = planSteps(compiled, observation);
   const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
   const request = { tests: policy.spec.tests ?? [], schema: policy.spec.target.schema, desired, observation, plan };
   return {
@@ -83,13 +85,17 @@ interface ReadOnly {
   readonly look: (observe: Looking['observe']) => Promise<Look>;
 }
 
-async function readOnly(target: ConnectionTarget, { signal, look }: ReadOnly): Promise<Look & { readonly facts: ServerFacts }> {
+async function readOnly(target: ConnectionTarget, { signal, look }: ReadOnly): Promise<Look & { readonly compiled: CompiledState; readonly facts: ServerFacts }> {
   const client = await connectClient(target, { purpose: 'plan' }, signal);
   const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
   try {
     await prepareSession(query);
     await query('begin isolation level repeatable read read only');
-    return { facts: await readFacts(query, target), ...(await look((request) => observe(query, request))) };
+    const facts = await readFacts(query, target);
+    const looked = await look((request) => observe(query, request));
+    const compiled = compileDesired(looked.desired, looked.observation, { claims: target.claims, helperSchema });
+    await checkLiterals(query, compiled.literals);
+    return { ...looked, compiled, facts };
   } catch (error) {
     throw statementError(error, 'reading the catalog', describeObject('database', { namespace: target.host, name: target.database }));
   } finally {

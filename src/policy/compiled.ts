@@ -43,6 +43,7 @@ export interface CompiledTable {
 export interface LiteralCast {
   readonly text: string;
   readonly type: string;
+  readonly rule: string;
 }
 
 export interface CompiledState {

@@ -36,6 +36,8 @@ function parseTerm(term: AnyTermSpec, schema: string): Term {
   if (member === undefined) return parseComparison(term);
   const [left] = sidesOf(term);
   if (left === undefined) throw malformed('a membership needs a column, claim, currentRole, setting or function');
+  // The catalog is asked for them by parameter, which can't hold a NUL character.
+  if ([member.schema, member.table].some((name) => name?.includes('\0') === true)) throw malformed('the name of a table holds a NUL character');
   return {
     kind: 'member',
     left,

@@ -1,6 +1,6 @@
 // The policy half of a database: observe, compile, apply, and the checks that never run on the operator's session.
 import type { RowPolicySpec } from '../model/kinds.ts';
-import type { CompiledState } from '../policy/compiled.ts';
+import type { CompiledState, LiteralCast } from '../policy/compiled.ts';
 import type { Desired } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
 import type { Plan, Step } from '../policy/step.ts';
@@ -35,6 +35,8 @@ export interface PolicyStore {
   observe(request: ObservationRequest, signal: AbortSignal): Promise<Observation>;
   /** Predicates to SQL. Throws DatabaseObjectMissing (table, role, column) and BadPredicate; touches nothing. */
   compile(desired: Desired, observation: Observation): CompiledState;
+  /** Throws BadPredicate for a literal that is no value of the type it is compared as. */
+  checkLiterals(literals: readonly LiteralCast[], signal: AbortSignal): Promise<void>;
   render(steps: readonly Step[]): readonly RenderedStep[];
   /** All steps in one transaction, or nothing. Throws WaitingForLock, DatabasePrivilege, DatabaseConflict, DatabaseStatement. */
   apply(plan: Plan, signal: AbortSignal): Promise<ApplyOutcome>;

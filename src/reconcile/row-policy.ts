@@ -163,7 +163,10 @@ async function lookAndPlan(context: RowPolicyContext, database: PolicyDatabase):
   const look = await lookAt(policy, { cluster: options.cluster, signal, observe: (request) => database.observe(request, signal) });
   await checkSqlPredicates(context, database);
   try {
-    return { ...look, plan: planSteps(database.compile(look.desired, look.observation), look.observation) };
+    const compiled = database.compile(look.desired, look.observation);
+    const plan = planSteps(compiled, look.observation);
+    if (plan.steps.length > 0) await database.checkLiterals(compiled.literals, signal);
+    return { ...look, plan };
   } catch (error) {
     if (isMissingTable(error) && policy.spec.mode !== 'Plan') await guardMissing(look, { database, signal });
     throw error;

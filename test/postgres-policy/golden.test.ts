@@ -13,7 +13,9 @@ import { type Rules, specOf } from './harness.ts';
 const column = (name: string, type: string, extra: Partial<ObservedColumn> = {}): ObservedColumn => ({ name, baseType: { schema: 'pg_catalog', name: type }, declaredType: type, operatorSchema: 'pg_catalog', softInput: true, category: 'U', ...extra });
 const table = (name: string, rowSecurity: boolean): ObservedTable => ({
   table: { schema: 'public', table: name }, oid: 1, relationKind: 'r', parents: [], selectable: true, owner: 'o', owned: true, rowSecurity, forced: false, policies: [], readers: [], applied: [], declared: '', digest: '',
-  columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar'), column('owner', 'name'), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false })],
+  columns: [column('id', 'int4'), column('tenant_id', 'uuid'), column('code', 'varchar', { category: 'S' }), column('owner', 'name', { category: 'S' }), column('email', 'citext', { baseType: { schema: 'public', name: 'citext' }, operatorSchema: 'public', softInput: false, category: 'S' }),
+    column('at', 'timestamptz', { category: 'D' }), column('day', 'date', { category: 'D' }), column('tags', '_text', { category: 'A', element: { schema: 'pg_catalog', name: 'text', category: 'S', operatorSchema: 'pg_catalog', softInput: true } }),
+    column('span', 'int4range', { category: 'R', element: { schema: 'pg_catalog', name: 'int4', category: 'N', operatorSchema: 'pg_catalog', softInput: true } }), column('doc', 'jsonb'), column('net', 'inet', { category: 'I' }), column('title', 'text', { category: 'S' })],
 });
 const observation = (versionNumber: number): Observation => ({
   versionNumber, currentRole: 'us', revision: 0, bypassesRowSecurity: true, roles: [{ name: 'app', superuser: false, bypassesRowSecurity: false }],
@@ -37,6 +39,20 @@ const shapes: Readonly<Record<string, Using>> = {
   'membership': member('members'),
   'membership, negated': member('members', true),
   'membership in a governed table': member('secrets'),
+  'setting': { all: [{ column: 'tenant_id', op: 'Eq', setting: 'app.tenant_id' }, { setting: 'app.mode', op: 'IsNull' }] },
+  'time': { all: [{ column: 'at', op: 'Gt', now: { minus: '30 days' } }, { column: 'day', op: 'Lte', now: {} }, { claim: ['exp'], op: 'Gt', now: {} }] },
+  'missing claim': { all: [{ claim: ['tenant'], op: 'IsNull' }] },
+  'array contains': { all: [{ column: 'tags', op: 'Contains', claim: ['tags'] }, { column: 'tags', op: 'Contains', value: 'x' }, { column: 'tags', op: 'Contains', setting: 'app.tag' }, { column: 'tags', op: 'Contains', otherColumn: 'title' }] },
+  'array, negated': { all: [{ column: 'tags', op: 'Contains', claim: ['tags'], not: true }, { column: 'tags', op: 'Overlaps', value: 'x', not: true }] },
+  'array overlaps': { all: [{ column: 'tags', op: 'Overlaps', values: ['a', 'b'] }, { column: 'tags', op: 'Overlaps', function: { name: 'string_to_array', args: [{ setting: 'app.tags' }, { value: ',' }] } }] },
+  'array equals claim': { all: [{ column: 'tags', op: 'Eq', claim: ['tags'] }] },
+  'claim contains': { all: [{ claim: ['roles'], op: 'Contains', value: 'admin' }, { claim: ['ids'], op: 'Contains', otherColumn: 'id' }] },
+  'claim contains, negated': { all: [{ claim: ['roles'], op: 'Contains', value: 'admin', not: true }] },
+  'range, jsonb and network': { all: [{ column: 'span', op: 'Contains', claim: ['n'] }, { column: 'span', op: 'Overlaps', value: '[1,3)' }, { column: 'doc', op: 'Contains', claim: ['doc'] }, { column: 'net', op: 'Contains', claim: ['ip'] }] },
+  'functions': { all: [{ function: { name: 'lower', args: [{ column: 'title' }] }, op: 'Eq', otherFunction: { name: 'lower', args: [{ claim: ['title'] }] } }, { function: { name: 'date_trunc', args: [{ value: 'day' }, { column: 'at' }] }, op: 'Eq', otherFunction: { name: 'date_trunc', args: [{ value: 'day' }, { now: {} }] } }, { column: 'id', op: 'Eq', otherFunction: { name: 'split_part', args: [{ claim: ['sub'] }, { value: ':' }, { value: '2' }] } }] },
+  'list out of a function': { all: [{ column: 'id', op: 'In', function: { name: 'string_to_array', args: [{ setting: 'app.ids' }, { value: ',' }] } }] },
+  'membership of a claim': { all: [{ claim: ['sub'], member: { table: 'members', column: 'code' } }] },
+  'membership inside a membership': { all: [{ column: 'id', member: { table: 'members', column: 'id', where: { any: [{ all: [{ column: 'tenant_id', member: { table: 'secrets', column: 'tenant_id', where: { all: [{ column: 'code', op: 'Eq', claim: ['sub'] }] } } }] }, { all: [{ column: 'owner', op: 'Eq', currentRole: true }] }] } } }] },
   'sql': { sql: 'id = 1 -- all of it' },
 };
 

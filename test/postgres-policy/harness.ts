@@ -63,7 +63,9 @@ export async function startFlow(postgres: Postgres, way: ClaimsConfiguration = c
     const wanted = desiredFrom({ namespace: 'shop', name }, specOf(declared));
     const observation = await store.observe({ owner: wanted.owner, target: wanted.target, tables: membershipTables(wanted), roles: rolesOf(wanted) }, never);
     const desired = resolveTables(wanted, observation, { ...noNeighbours, governed });
-    return plan(store.compile(desired, observation), observation);
+    const compiled = store.compile(desired, observation);
+    await store.checkLiterals(compiled.literals, never);
+    return plan(compiled, observation);
   };
   const observe: Flow['observe'] = (name, tables) => store.observe({ owner: `shop/${name}`, tables: tables.map((table) => ({ schema: 'public', table })), roles: [] }, never);
   return {

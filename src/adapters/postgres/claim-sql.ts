@@ -29,15 +29,19 @@ export function claimSql(path: readonly string[], type: SqlType, session: Sessio
 
 /** The items of a claim that holds a JSON array, for `= any (…)`; what is no array becomes one unknown item, so that `not` denies, too. */
 export function claimItemsSql(path: readonly string[], element: SqlType, session: SessionValues): string {
-  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else '[null]'::jsonb end)`;
-  return `array(select ${guardedCast('i.item', element, session)} from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c, ${items} as i(item))`;
+  const items = jsonItemsSql(`case when jsonb_typeof(c.value) = 'array' then c.value else '[null]'::jsonb end`, element, session);
+  return `array(select ${items.item} from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c, ${items.from})`;
 }
 
 /** A claim as a set: the items of its JSON array, or itself alone; NULL where there is no claim, since even the empty set is something. */
 export function claimSetSql(path: readonly string[], element: SqlType, session: SessionValues): string {
-  const items = `jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else jsonb_build_array(c.value) end)`;
-  const array = `array(select ${guardedCast('i.item', element, session)} from ${items} as i(item))`;
-  return `(select ${array} from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c where c.value <> 'null'::jsonb)`;
+  const items = jsonItemsSql(`case when jsonb_typeof(c.value) = 'array' then c.value else jsonb_build_array(c.value) end`, element, session);
+  return `(select array(select ${items.item} from ${items.from}) from ${onceSql(`${session.claims} #> ${pathSql(path, session)}`)} as c where c.value <> 'null'::jsonb)`;
+}
+
+function jsonItemsSql(array: string, element: SqlType, session: SessionValues): { readonly item: string; readonly from: string } {
+  if (isBuiltIn(element, 'jsonb')) return { item: `nullif(i.item, 'null'::jsonb)`, from: `jsonb_array_elements(${array}) as i(item)` };
+  return { item: guardedCast('i.item', element, session), from: `jsonb_array_elements_text(${array}) as i(item)` };
 }
 
 /** The items of an array of text, for `= any (…)`. */

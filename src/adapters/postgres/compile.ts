@@ -83,6 +83,7 @@ function scopeOf(policy: DesiredPolicy, table: ObservedTable, { context, functio
     prefix: '',
     session: sessionOf(context.claims),
     literals: context.literals,
+    rule: policy.rule,
     membership: (member, scope) => {
       if (!needsHelper(member, context)) return directMembership(member, tableOf, scope);
       for (const source of sourcesOf(member, context)) requireReadable(source, context);

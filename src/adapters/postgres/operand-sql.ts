@@ -4,7 +4,7 @@ import { castOnceSql, claimSql, roleSql, settingSql } from './claim-sql.ts';
 import { integerOf, type Parameter, requireUnit, signatureOf } from './function-list.ts';
 import { columnOf, type PredicateScope } from './predicate-scope.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
-import { builtInType, columnType, isArray, isBuiltIn, jsonbType, requireComparable, sameType, type SqlType, textType, timestamptzType, typeSql, unfit } from './sql-type.ts';
+import { builtInType, columnType, isArray, isBuiltIn, isTextual, jsonbType, requireComparable, sameType, type SqlType, textType, timestamptzType, typeSql, unfit } from './sql-type.ts';
 
 type Call = Extract<Operand, { kind: 'function' }>;
 
@@ -52,9 +52,9 @@ export function operandSql(operand: Operand, type: SqlType, scope: PredicateScop
 }
 
 /** A literal; whether it fits its type is asked before anything is applied. */
-export function literalSql(text: string, type: SqlType, { literals }: PredicateScope): string {
+export function literalSql(text: string, type: SqlType, { literals, rule }: PredicateScope): string {
   const name = typeSql(type);
-  literals.set(JSON.stringify([text, name]), { text, type: name });
+  if (!isTextual(type)) literals.set(JSON.stringify([text, name]), { text, type: name, rule });
   return `cast(${quoteLiteral(text)} as ${name})`;
 }
 

@@ -3,6 +3,7 @@ import type { ClaimsConfiguration } from '../../model/claims.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PolicyStore } from '../../ports/policy-database.ts';
 import { applyPlan } from './apply.ts';
+import { checkLiterals } from './check-literals.ts';
 import { compileDesired } from './compile.ts';
 import { listenForDrift } from './drift.ts';
 import { installClaims } from './install-claims.ts';
@@ -27,6 +28,7 @@ export function createPolicyStore({ session, clock, claims }: PolicyStoreOptions
     },
     observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
     compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
+    checkLiterals: (literals, signal) => session.exclusively((query) => checkLiterals(query, literals), signal),
     render: renderSteps,
     apply: (plan, signal) => applyPlan(plan, { session, clock }, signal),
     onDrift: (listener, signal) => listenForDrift(session, listener, signal),

@@ -16,6 +16,7 @@ export interface PredicateScope {
   readonly membership: (member: Membership, scope: PredicateScope) => MemberValues;
   /** The literals that are cast, to be checked before anything is applied. */
   readonly literals: Map<string, LiteralCast>;
+  readonly rule: string;
   /** Where it matters: for each value of the session a condition that says whether it is known. */
   readonly known?: Set<string>;
 }

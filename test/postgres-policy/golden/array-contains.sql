@@ -1,0 +1,11 @@
+-- PostgreSQL 18
+alter table "public"."orders" enable row level security;
+alter table "public"."orders" force row level security;
+create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
+  using ("tags" @> (select array(select cast(i.item as "pg_catalog"."text") from jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else jsonb_build_array(c.value) end) as i(item)) from (select (case when pg_catalog.pg_input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #> array['tags'] as value offset 0) as c where c.value <> 'null'::jsonb) and "tags" @> array[cast('x' as "pg_catalog"."text")] and "tags" @> array[(select cast(nullif(current_setting('app.tag', true), '') as "pg_catalog"."text"))] and "title" = any (cast("tags" as "pg_catalog"."text"[])));
+
+-- PostgreSQL 15
+alter table "public"."orders" enable row level security;
+alter table "public"."orders" force row level security;
+create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all to "app"
+  using ("tags" @> (select array(select cast(i.item as "pg_catalog"."text") from jsonb_array_elements_text(case when jsonb_typeof(c.value) = 'array' then c.value else jsonb_build_array(c.value) end) as i(item)) from (select (case when rowseal.input_is_valid(nullif(current_setting('request.jwt.claims', true), ''), '"pg_catalog"."jsonb"') then cast(nullif(current_setting('request.jwt.claims', true), '') as "pg_catalog"."jsonb") end) #> array['tags'] as value offset 0) as c where c.value <> 'null'::jsonb) and "tags" @> array[cast('x' as "pg_catalog"."text")] and "tags" @> array[(select cast(nullif(current_setting('app.tag', true), '') as "pg_catalog"."text"))] and "title" = any (cast("tags" as "pg_catalog"."text"[])));
