@@ -17,6 +17,7 @@ import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
 import type { CompiledState } from '../policy/compiled.ts';
+import { diffOf, type TableDiff } from '../policy/diff.ts';
 import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -33,6 +34,7 @@ export interface PlannedPolicy {
   /** What an approval names; the same as in `status.plan`. */
   readonly digest: string;
   readonly steps: readonly RenderedStep[];
+  readonly diff: readonly TableDiff[];
   /** Policies that are in force as declared and become the RowPolicy's own without a statement. */
   readonly adoptions: number;
   /** Only when asked for. */
@@ -60,6 +62,7 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows 
     database: `${target.database} at ${target.host}:${target.port}`,
     digest: approvalDigest(plan, policy.spec, observation, facts),
     steps: renderSteps(plan.steps),
+    diff: diffOf(plan, observation),
     adoptions: plan.adoptions.length,
     ...(rows && plan.steps.length > 0 ? { rows: await countedRows(target, request, signal) } : {}),
     ...(notGranted === undefined ? {} : { notGranted }),

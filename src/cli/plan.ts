@@ -90,12 +90,16 @@ function asSql({ rowPolicy, database, steps, adoptions }: PlannedPolicy): string
   return [head, ...steps.map(({ sql, why, widening }) => `${comment(`${widening ? 'WIDENING: ' : ''}${why}`)}\n${sql};`), ''].join('\n');
 }
 
-function asText({ rowPolicy, database, digest, steps, adoptions, rows }: PlannedPolicy, color: boolean): string {
+function asText({ rowPolicy, database, digest, steps, diff, adoptions, rows }: PlannedPolicy, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const widening = steps.filter((step) => step.widening).length;
   const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest}`;
   const lines = steps.map(({ sql, why, widening: widens }) => `  ${widens ? paint(33, 'widening') : paint(32, 'safe    ')}  ${printable(why)}\n            ${printable(sql).replaceAll('\n', '\n            ')}`);
-  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...lines, ...rowLines(rows), ''].join('\n');
+  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...diff.flatMap((table) => diffLines(table, paint)), ...lines, ...rowLines(rows), ''].join('\n');
+}
+
+function diffLines({ table, lines }: PlannedPolicy['diff'][number], paint: (code: number, text: string) => string): readonly string[] {
+  return [`  ${paint(1, printable(table))}`, ...lines.map((line) => `    ${paint(line.startsWith('-') ? 31 : 32, printable(line))}`)];
 }
 
 function rowLines(rows: RowCounts | undefined): readonly string[] {

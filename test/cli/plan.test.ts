@@ -67,6 +67,7 @@ test('prints each statement with its reason, in three formats, and changes nothi
   expect(await snapshot()).toBe(before);
   expect(text.status).toBe(0);
   expect(text.stdout).toContain('RowPolicy shop/orders');
+  expect(text.stdout).toMatch(/public\.orders\n +- row security off\n +\+ row security forced\n +\+ policy "rowseal_shop_orders_tenant": permissive, all, to app\n/);
   expect(sql.stdout).toContain('alter table "public"."orders" force row level security;');
   expect(json[0]?.steps.map((step) => step.sql.split(' ').slice(0, 2).join(' '))).toEqual(['alter table', 'alter table', 'create policy']);
   expect(json[0]?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
