@@ -118,4 +118,10 @@ describe.each(supportedMajors)('claims on PostgreSQL %s', (major) => {
     expect(await ids('{"sub":"eve"}')).toEqual([1, 2]);
     for (const claims of [undefined, '{}', '{', '{"sub":null}']) expect(await ids(claims), String(claims)).toEqual([]);
   });
+
+  it('explains what it reads, to every role', async () => {
+    for (const [text, reason] of [[undefined, 'NoClaims'], ['', 'NoClaims'], ['{', 'NotJson'], ['[]', 'NotAnObject'], ['{"sub":"ann"}', 'Accepted']] as const) {
+      expect(await flow.see('app', text, 'select reason, accepted from rowseal.explain_claims()')).toEqual([{ reason, accepted: reason === 'Accepted' }]);
+    }
+  });
 });

@@ -6,6 +6,7 @@ import type { ClaimsKey } from '../../model/claims-token.ts';
 import type { ClaimsDatabase, InstalledClaims } from '../../ports/claims-database.ts';
 import { claimsObjects } from './claims-functions.ts';
 import { errorCodeOf, statementError } from './database-error.ts';
+import { explainPlainClaims } from './explain-plain-claims.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
 import type { RunQuery, Session } from './session.ts';
 
@@ -33,29 +34,47 @@ export function createClaimsDatabase(parts: ClaimsParts): ClaimsDatabase {
   };
 }
 
-/** What policies under signed claims call; without keys it believes nobody. Does nothing for other types of claims. */
+/** What policies under signed claims call, which believes nobody while there is no key; and `rowseal.explain_claims()` for claims of every type. */
 export async function installClaims({ session, claims }: ClaimsParts, signal: AbortSignal): Promise<void> {
-  if (claims.type !== 'Signed') return;
-  await inOneTransaction({ session }, 'installing signed claims', signal, async (query) => {
+  await inOneTransaction({ session }, 'installing what explains claims', signal, async (query) => {
     const server = await readServer(query);
-    const objects = claimsObjects({ ...server, setting: claims.setting, bind: claims.bind });
+    const signed = claims.type === 'Signed' ? claims : undefined;
+    const objects = claims.type === 'Signed' ? claimsObjects({ ...server, ...claims }) : explainPlainClaims(claims, server.versionNumber);
     const version = `rowseal claims ${createHash('sha256').update(objects.join('\n')).digest('hex')}`;
-    const [installed] = await query<{ version: string | null }>(`select obj_description(to_regprocedure('rowseal.signed_claims(text, text)'), 'pg_proc') as version`);
-    if (installed?.version === version) return;
     const owner = await ownerName(query);
-    await settleOwner(query, owner, server);
-    if (claims.bind === 'Session') await letSeeSessions(query, owner);
+    if (await standsAs(query, version, signed === undefined ? undefined : owner)) return;
     await query('create schema if not exists rowseal');
     await query('grant usage on schema rowseal to public');
-    // Creating needs the right for the moment only.
-    await query(`grant usage, create on schema rowseal to ${quoteName(owner)}`);
-    await query(`set local role ${quoteName(owner)}`);
-    for (const statement of objects) await query(statement);
-    await query(`comment on function rowseal.signed_claims(text, text) is ${quoteLiteral(version)}`);
+    // It belongs to whoever the last type of claims gave it to; the schema's owner may drop it in any case.
+    await query('drop function if exists rowseal.explain_claims(text, text)');
+    if (signed === undefined) for (const statement of objects) await query(statement);
+    else await installSigned(query, objects, { server, owner, seesSessions: signed.bind === 'Session' });
+    await query(`comment on function rowseal.explain_claims(text, text) is ${quoteLiteral(version)}`);
     await query('reset role');
-    await query(`revoke create on schema rowseal from ${quoteName(owner)}`);
+    if (signed !== undefined) await query(`revoke create on schema rowseal from ${quoteName(owner)}`);
     // If we die before this commits, nothing is there and the restart installs it; after it, the comment says so.
   });
+}
+
+/** Whether installing would change nothing. `owner` is that of the keys, where there are to be some. */
+async function standsAs(query: RunQuery, version: string, owner: string | undefined): Promise<boolean> {
+  const [row] = await query<{ version: string | null; hidden: boolean }>(
+    `select obj_description(to_regprocedure('rowseal.explain_claims(text, text)'), 'pg_proc') as version,
+            exists (select from pg_class c join pg_roles r on r.oid = c.relowner
+              where c.oid = to_regclass('rowseal.claims_key') and c.relrowsecurity and r.rolname = $1 and not r.rolcanlogin) as hidden`,
+    [owner ?? ''],
+  );
+  return row?.version === version && (owner === undefined || row.hidden);
+}
+
+/** Leaves the session acting as the owner. */
+async function installSigned(query: RunQuery, objects: readonly string[], { server, owner, seesSessions }: { readonly server: Server; readonly owner: string; readonly seesSessions: boolean }): Promise<void> {
+  await settleOwner(query, owner, server);
+  if (seesSessions) await letSeeSessions(query, owner);
+  // Creating needs the right for the moment only.
+  await query(`grant usage, create on schema rowseal to ${quoteName(owner)}`);
+  await query(`set local role ${quoteName(owner)}`);
+  for (const statement of objects) await query(statement);
 }
 
 interface Server {
