@@ -3,9 +3,11 @@ import type { Command } from 'commander';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { StateFolder } from '../adapters/manifests/state-folder.ts';
+import { counted } from '../model/counted.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type RowPolicyStatus } from '../model/kinds.ts';
 import { type Io, writeLine } from './io.ts';
+import { rowLines } from './row-changes.ts';
 
 interface ApproveOptions {
   readonly manifests: string;
@@ -38,11 +40,16 @@ function approve(key: ObjectKey, { manifests, state, digest }: ApproveOptions, i
   const { plan } = folder.status('RowPolicy', key, record.uid) as RowPolicyStatus;
   if (plan === undefined || plan.total === 0) throw new RowsealError('BadUsage', `${object} has no plan to approve`, { next: 'read its status' });
   if (digest === undefined) {
-    writeLine(io.stdout, [`${object}: plan ${plan.digest}, ${plan.total} statements`, ...plan.steps.map((step) => `-- ${step.widening ? 'WIDENING: ' : ''}${step.why}\n${step.sql};`)].join('\n'));
+    writeLine(io.stdout, shown(object, plan));
     writeLine(io.stderr, `rowseal: nothing is approved; approve it with --digest ${plan.digest}`);
     return;
   }
   if (digest !== plan.digest) throw new RowsealError('BadUsage', `the plan of ${object} is another one now: ${plan.digest}`, { next: 'read it and approve it, if it is what you mean' });
   folder.approve(key, { digest, by: userInfo().username });
   writeLine(io.stdout, `${object}: plan ${digest} is approved`);
+}
+
+function shown(object: string, { digest, total, steps, rows = [], notCounted = [] }: NonNullable<RowPolicyStatus['plan']>): string {
+  const statements = steps.map((step) => `-- ${step.widening ? 'WIDENING: ' : ''}${step.why}\n${step.sql};`);
+  return [`${object}: plan ${digest}, ${counted(total, 'statement')}`, ...statements, ...rowLines({ changes: rows, notCounted }).map((line) => `-- ${line}`)].join('\n');
 }

@@ -1,4 +1,5 @@
 // An explanation as lines for a person: the answer first, then what it follows from.
+import { counted } from '../model/counted.ts';
 import type { ExplainedPolicy, Explanation } from '../policy/explanation.ts';
 import { describeTable } from '../policy/table-name.ts';
 
@@ -38,7 +39,7 @@ function verdict({ notFor, fails, admits, removes, as }: ExplainedPolicy): reado
   if (notFor !== undefined) return [`does not apply: ${notFor}`];
   if (fails !== undefined) return [`fails: ${fails}`];
   if (admits === undefined) return ['applies'];
-  return [as === 'Permissive' ? `admits ${admits} rows` : `lets ${admits} rows pass, and takes away ${removes ?? 0} that were admitted`];
+  return [as === 'Permissive' ? `admits ${counted(admits, 'row')}` : `lets ${counted(admits, 'row')} pass, and takes away ${removes ?? 0} that were admitted`];
 }
 
 function yes(value: boolean): string {

@@ -2,12 +2,13 @@
 import { type Command, Option } from 'commander';
 import { resolve } from 'node:path';
 import { describeProblem, readManifests } from '../adapters/manifests/read-manifests.ts';
+import { counted } from '../model/counted.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { describeObject } from '../model/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
-import type { RowCounts } from '../ports/policy-database.ts';
 import { type ExitStatus, type Io, writeLine } from './io.ts';
 import { type PlannedPolicy, planPolicy } from './plan-policy.ts';
+import { rowLines } from './row-changes.ts';
 import { createStaticCluster } from './static-cluster.ts';
 
 type Format = 'text' | 'json' | 'sql';
@@ -93,19 +94,14 @@ function asSql({ rowPolicy, database, steps, adoptions }: PlannedPolicy): string
 function asText({ rowPolicy, database, digest, steps, diff, adoptions, rows }: PlannedPolicy, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const widening = steps.filter((step) => step.widening).length;
-  const summary = steps.length === 0 ? 'nothing to do' : `${steps.length} statements, ${widening} of them widening, plan ${digest}`;
+  const summary = steps.length === 0 ? 'nothing to do' : `${counted(steps.length, 'statement')}, ${widening} of them widening, plan ${digest}`;
   const lines = steps.map(({ sql, why, widening: widens }) => `  ${widens ? paint(33, 'widening') : paint(32, 'safe    ')}  ${printable(why)}\n            ${printable(sql).replaceAll('\n', '\n            ')}`);
-  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...diff.flatMap((table) => diffLines(table, paint)), ...lines, ...rowLines(rows), ''].join('\n');
+  const changes = rows === undefined ? [] : rowLines(rows).map((line) => `  rows      ${printable(line)}`);
+  return [`${paint(1, rowPolicy)} on ${database}: ${summary}${adopted(adoptions)}`, ...diff.flatMap((table) => diffLines(table, paint)), ...lines, ...changes, ''].join('\n');
 }
 
 function diffLines({ table, lines }: PlannedPolicy['diff'][number], paint: (code: number, text: string) => string): readonly string[] {
   return [`  ${paint(1, printable(table))}`, ...lines.map((line) => `    ${paint(line.startsWith('-') ? 31 : 32, printable(line))}`)];
-}
-
-function rowLines(rows: RowCounts | undefined): readonly string[] {
-  if (rows === undefined) return [];
-  const changes = rows.changes.map(({ table, role, test, gained, lost }) => `${role} on ${table}, ${test === undefined ? 'without claims' : `claims of test ${JSON.stringify(test)}`}: gains ${gained} rows, loses ${lost}`);
-  return [...changes, ...rows.notCounted.map((why) => `not counted: ${why}`)].map((line) => `  rows      ${printable(line)}`);
 }
 
 function adopted(count: number): string {

@@ -1,4 +1,5 @@
 // Why a role sees which rows of a table: what was found out, as values, and what follows from it in sentences.
+import { counted } from '../model/counted.ts';
 import type { Command, PolicyMode } from './desired.ts';
 import { describeTable, type TableName } from './table-name.ts';
 
@@ -65,7 +66,7 @@ function missingRights({ role, table, command }: Omit<Explanation, 'summary'>): 
 function exemption({ role, owner, table, rowSecurity, forced }: Omit<Explanation, 'summary'>): readonly string[] | undefined {
   if (role.superuser) return [`${role.name} is a superuser: no policy binds it`];
   if (role.bypassesRowSecurity) return [`${role.name} has BYPASSRLS: no policy binds it`];
-  if (!rowSecurity) return [`row security is off on ${describeTable(table)}: no policy is asked`];
+  if (!rowSecurity) return [`row security is off on ${describeTable(table)}: no policy is asked, and every row is there`];
   if (role.owns && !forced) return [`${role.name} has the rights of the owner ${owner}, and row security is not forced: no policy binds it`];
   return undefined;
 }
@@ -78,10 +79,10 @@ function decision({ role, command, policies, rows, notCounted }: Omit<Explanatio
   if (failing !== undefined) return [`policy ${failing.name} fails, and with it every statement: ${failing.fails ?? ''}`, ...failing.notes];
   if (rows === undefined) return [`not counted: ${notCounted ?? 'no rows were looked at'}`, ...permissive.flatMap((policy) => policy.notes)];
   if (rows.looked === 0) return ['the table is empty'];
-  const among = `${rows.all ? '' : 'the first '}${rows.looked} rows`;
+  const among = `${rows.all ? '' : 'the first '}${counted(rows.looked, 'row')}`;
   const admitted = rows.admitted ?? 0;
   if (permissive.every((policy) => policy.admits === 0)) return [`no permissive policy admits any of ${among}`, ...new Set(permissive.flatMap((policy) => policy.notes))];
-  const removing = applied.filter((policy) => (policy.removes ?? 0) > 0).map((policy) => `restrictive policy ${policy.name} takes away ${policy.removes} rows that were admitted`);
+  const removing = applied.filter((policy) => (policy.removes ?? 0) > 0).map((policy) => `restrictive policy ${policy.name} takes away ${counted(policy.removes ?? 0, 'admitted row')}`);
   return [`${role.name} can ${verbs[command]} ${admitted} of ${among}`, ...removing, ...(admitted === 0 ? new Set(applied.flatMap((policy) => policy.notes)) : [])];
 }
 

@@ -202,8 +202,11 @@ async function change(context: RowPolicyContext & { readonly applied: Map<string
 }
 
 function appliedSentence({ steps, adoptions }: Plan): string {
-  const adopted = `${adoptions.length} policies were adopted as they are`;
-  return steps.length === 0 ? adopted : `${steps.length} statements were applied${adoptions.length === 0 ? '' : `, and ${adopted}`}`;
+  const done = [
+    ...(steps.length === 0 ? [] : [`statements applied: ${steps.length}`]),
+    ...(adoptions.length === 0 ? [] : [`policies adopted as they are: ${adoptions.length}`]),
+  ];
+  return done.length === 0 ? 'what is known of the tables was brought up to date' : done.join(', ');
 }
 
 async function checkSqlPredicates({ policy, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {

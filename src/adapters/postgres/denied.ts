@@ -1,4 +1,5 @@
 // Whether a write is denied: refused by a policy's check, or touching no row.
+import { counted } from '../../model/counted.ts';
 import type { ObservedTable } from '../../policy/observed.ts';
 import type { PolicyTest } from '../../ports/policy-database.ts';
 import { errorCodeOf } from './database-error.ts';
@@ -37,7 +38,7 @@ export async function expectDenied(query: RunQuery, table: ObservedTable, { deni
   const after = new Set(await rowIds(query, table));
   // An updated row has a new place, a deleted one has none.
   const touched = setting.rows.filter((row) => !after.has(row)).length;
-  return touched === 0 ? undefined : `${touched} rows were ${denied.command === 'Update' ? 'updated' : 'deleted'}, though it should have been refused`;
+  return touched === 0 ? undefined : `${counted(touched, 'row')} ${touched === 1 ? 'was' : 'were'} ${denied.command === 'Update' ? 'updated' : 'deleted'}, though it should have been refused`;
 }
 
 /** A missing privilege has the same SQLSTATE as a refused row, so the server's routine tells them apart. */
