@@ -2,16 +2,19 @@
 import type { CatalogFunction } from '../policy/catalog.ts';
 import { type Expression, partsThat } from '../policy/expression.ts';
 import type { Landscape } from './landscape.ts';
+import { remembered } from './remembered.ts';
 
 export interface CalledFunctions {
   /** Those that the expression itself calls; every overload of a name. */
-  calledIn(expression: Expression): readonly CatalogFunction[];
+  readonly calledIn: (expression: Expression) => readonly CatalogFunction[];
+  /** Every overload; without a schema, in any. */
+  readonly named: (schema: string | undefined, name: string) => readonly CatalogFunction[];
   /** Those that the body names, schema-qualified or not, and those that they name. */
-  calledBy(caller: CatalogFunction): readonly CatalogFunction[];
+  readonly calledBy: (caller: CatalogFunction) => readonly CatalogFunction[];
   /** Settings that the function reads, itself or through others. */
-  settingsOf(called: CatalogFunction): readonly string[];
+  readonly settingsOf: (called: CatalogFunction) => readonly string[];
   /** Whether the result depends on who asks: a setting, or the session's user. `current_user` does not count in a definer function, which is its owner there. */
-  asksWhoCalls(called: CatalogFunction): boolean;
+  readonly asksWhoCalls: (called: CatalogFunction) => boolean;
 }
 
 export type FunctionCall = Extract<Expression, { kind: 'Function' }>;
@@ -21,32 +24,28 @@ export function functionCalls(expression: Expression): readonly FunctionCall[] {
 }
 
 export function calledFunctions(landscape: Landscape): CalledFunctions {
-  return landscape.once(findCalled);
+  return landscape.once(readBodies);
 }
 
-function findCalled({ catalog }: Landscape): CalledFunctions {
+function readBodies({ catalog }: Landscape): CalledFunctions {
   const byName = Map.groupBy(catalog.functions, (each) => each.name);
-  const bodies = new Map<CatalogFunction, readonly CatalogFunction[]>();
   const named = (schema: string | undefined, name: string) => (byName.get(name) ?? []).filter((each) => schema === undefined || each.schema === schema);
-  const direct = (caller: CatalogFunction): readonly CatalogFunction[] => {
-    const known = bodies.get(caller);
-    if (known !== undefined) return known;
+  const direct = remembered((caller: CatalogFunction): readonly CatalogFunction[] => {
     const calls = [...codeOf(caller).matchAll(/(?:("[^"]+"|[a-z_][\w$]*)\s*\.\s*)?("[^"]+"|[a-z_][\w$]*)\s*\(/gi)];
-    const found = [...new Set(calls.flatMap(([, schema, name]) => named(schema === undefined ? undefined : folded(schema), folded(name ?? ''))))];
-    bodies.set(caller, found);
-    return found;
-  };
-  const calledBy = (caller: CatalogFunction): readonly CatalogFunction[] => {
+    return [...new Set(calls.flatMap(([, schema, name]) => named(schema === undefined ? undefined : folded(schema), folded(name ?? ''))))];
+  });
+  const calledBy = remembered((caller: CatalogFunction): readonly CatalogFunction[] => {
     const all = new Set([caller]);
     for (const each of all) for (const called of direct(each)) all.add(called);
     all.delete(caller);
     return [...all];
-  };
+  });
   return {
-    calledIn: (expression) => [...new Set(functionCalls(expression).flatMap((call) => (call.schema === undefined ? [] : named(call.schema, call.name))))],
+    calledIn: remembered((expression: Expression) => [...new Set(functionCalls(expression).flatMap((call) => (call.schema === undefined ? [] : named(call.schema, call.name))))]),
+    named,
     calledBy,
-    settingsOf: (called) => [...new Set([called, ...calledBy(called)].flatMap(settingsIn))],
-    asksWhoCalls: (called) => [called, ...calledBy(called)].some((each) => asksItself(each)),
+    settingsOf: remembered((called: CatalogFunction) => [...new Set([called, ...calledBy(called)].flatMap(settingsIn))]),
+    asksWhoCalls: remembered((called: CatalogFunction) => [called, ...calledBy(called)].some((each) => asksItself(each))),
   };
 }
 

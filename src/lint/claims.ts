@@ -2,6 +2,7 @@
 import { type Expression, holds, partsOf, partsThat } from '../policy/expression.ts';
 import { calledFunctions, codeOf, type FunctionCall } from './called-functions.ts';
 import type { Landscape } from './landscape.ts';
+import { remembered } from './remembered.ts';
 
 /** A value in a setting; a non-empty path leads into its JSON. */
 export interface ClaimPlace {
@@ -26,11 +27,11 @@ export function claimsOf(landscape: Landscape): Claims {
 
 function findClaims(landscape: Landscape): Claims {
   const functions = calledFunctions(landscape);
-  const settingOf = (call: FunctionCall): readonly string[] => {
-    if (call.schema !== undefined) return functions.calledIn({ ...call, args: [] }).flatMap((called) => functions.settingsOf(called));
+  const settingOf = remembered((call: FunctionCall): readonly string[] => {
+    if (call.schema !== undefined) return functions.named(call.schema, call.name).flatMap((called) => functions.settingsOf(called));
     const [name] = call.args;
     return call.name === 'current_setting' && name !== undefined ? [textOf(name) ?? ''] : [];
-  };
+  });
   const isClaimCall = (part: Expression): part is FunctionCall => part.kind === 'Function' && settingOf(part).length > 0;
   const placeOf = (expression: Expression): ClaimPlace | undefined => {
     const place = findPlace(expression);
@@ -41,7 +42,7 @@ function findClaims(landscape: Landscape): Claims {
     if (expression.kind === 'Function' && isClaimCall(expression)) {
       const [setting] = settingOf(expression);
       if (expression.schema === undefined) return setting === undefined || setting === '' ? undefined : { setting, path: [] };
-      const [called] = functions.calledIn({ ...expression, args: [] });
+      const [called] = functions.named(expression.schema, expression.name);
       return called === undefined ? undefined : placeInCode([called, ...functions.calledBy(called)].map(codeOf).join('\n'));
     }
     const key = expression.kind === 'Operator' && ['->', '->>'].includes(expression.operator) ? expression.args[1] : undefined;
@@ -54,17 +55,10 @@ function findClaims(landscape: Landscape): Claims {
     const [only, ...others] = partsOf(expression).filter((part) => holds(part, isClaimCall));
     return only === undefined || others.length > 0 ? undefined : findPlace(only);
   };
-  /** Asked of every part of every policy, by most lints. */
-  const dependent = new WeakMap<Expression, boolean>();
-  const dependsOnClaim = (expression: Expression): boolean => {
-    const found = dependent.get(expression) ?? (isClaimCall(expression) || partsOf(expression).some(dependsOnClaim));
-    dependent.set(expression, found);
-    return found;
-  };
   return {
-    dependsOnClaim,
+    dependsOnClaim: remembered((expression: Expression) => holds(expression, isClaimCall)),
     isClaimCall,
-    settingsIn: (expression) => [...new Set(partsThat(expression, isClaimCall).flatMap(settingOf))],
+    settingsIn: remembered((expression: Expression) => [...new Set(partsThat(expression, isClaimCall).flatMap(settingOf))]),
     placeOf,
   };
 }

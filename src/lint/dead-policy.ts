@@ -2,7 +2,7 @@
 import type { CatalogPolicy, CatalogRelation } from '../policy/catalog.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { commandsOf, policyTitled, sqlPolicy } from './policy-parts.ts';
+import { askedPolicies, commandsOf, policyTitled, sqlPolicy } from './policy-parts.ts';
 import { listed, titled } from './words.ts';
 
 export const deadPolicy: Lint = {
@@ -11,7 +11,10 @@ export const deadPolicy: Lint = {
   title: 'a policy is asked of nobody',
   reason: 'A policy decides about rows only for roles that hold the privilege and are bound by row security. For others it says something that is not so.',
   fix: 'grant the privilege, or drop the policy',
-  find: (landscape) => landscape.guarded.flatMap((table) => table.policies.flatMap((policy) => finding(policy, table, landscape))),
+  find: (landscape) => {
+    const asked = new Set(askedPolicies(landscape).map(({ policy }) => policy));
+    return landscape.guarded.flatMap((table) => table.policies.filter((policy) => !asked.has(policy)).flatMap((policy) => finding(policy, table, landscape)));
+  },
 };
 
 function finding(policy: CatalogPolicy, table: CatalogRelation, landscape: Landscape): readonly LintFinding[] {

@@ -15,7 +15,7 @@ export const definerFunction: Lint = {
   fix: 'SECURITY INVOKER; or REVOKE EXECUTE FROM PUBLIC, and a condition in the body that asks the claims of the caller',
   find: (landscape) => {
     const functions = calledFunctions(landscape);
-    const around = { landscape, functions, tables: functionTables(landscape, functions) };
+    const around = { landscape, functions, tables: functionTables(landscape) };
     return landscape.catalog.functions.filter(isCallable).flatMap((each) => finding(each, around));
   },
 };

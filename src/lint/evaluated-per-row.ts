@@ -22,7 +22,7 @@ function finding({ table, policy }: AskedPolicy, functions: CalledFunctions): re
   // WITH CHECK looks at the rows that are written, one by one whatever it says.
   if (policy.using === undefined) return [];
   const bare = bareCalls(policy.using.tree);
-  const own = bare.filter((call) => functions.calledIn({ ...call, args: [] }).some(isStable));
+  const own = bare.filter((call) => call.schema !== undefined && functions.named(call.schema, call.name).some(isStable));
   const settings = bare.filter((call) => call.schema === undefined && call.name === 'current_setting');
   if (own.length === 0 && settings.length === 0) return correlated(policy, table);
   const named = [...new Set((own.length > 0 ? own : settings).map(({ schema, name }) => `${schema === undefined ? '' : `${schema}.`}${name}`))];

@@ -1,7 +1,8 @@
 // The relations that a function's body reads and writes, and those of the functions it calls: by name, since a body in quotes leaves no dependency.
 import type { CatalogFunction, CatalogRelation } from '../policy/catalog.ts';
-import { type CalledFunctions, codeOf, folded } from './called-functions.ts';
+import { calledFunctions, codeOf, folded } from './called-functions.ts';
 import type { Landscape } from './landscape.ts';
+import { remembered } from './remembered.ts';
 
 export type BodyCommand = 'Select' | 'Insert' | 'Update' | 'Delete' | 'Truncate';
 
@@ -26,21 +27,21 @@ const places: readonly (readonly [BodyCommand, RegExp])[] = [
 ];
 
 export interface FunctionTables {
-  /** Uses in the body itself and, for the others, in bodies that run with the same rights. */
-  usesOf(called: CatalogFunction): readonly TableUse[];
+  /** Uses in the body itself and in those bodies that it calls and that run with the same rights. */
+  readonly usesOf: (called: CatalogFunction) => readonly TableUse[];
 }
 
-export function functionTables(landscape: Landscape, functions: CalledFunctions): FunctionTables {
+export function functionTables(landscape: Landscape): FunctionTables {
+  return landscape.once(readTables);
+}
+
+function readTables(landscape: Landscape): FunctionTables {
+  const functions = calledFunctions(landscape);
   const byName = Map.groupBy(landscape.catalog.relations, (relation) => relation.name);
-  const known = new Map<CatalogFunction, readonly TableUse[]>();
-  const direct = (called: CatalogFunction): readonly TableUse[] => {
-    const found = known.get(called) ?? usesIn(called, byName);
-    known.set(called, found);
-    return found;
-  };
+  const direct = remembered((called: CatalogFunction) => usesIn(called, byName).flatMap((use) => throughViews(use, landscape)));
   return {
     // A definer function that is called runs as its own owner, so it is its own matter.
-    usesOf: (called) => [called, ...functions.calledBy(called).filter((each) => !each.definer)].flatMap(direct).flatMap((use) => throughViews(use, landscape)),
+    usesOf: remembered((called: CatalogFunction) => [called, ...functions.calledBy(called).filter((each) => !each.definer)].flatMap(direct)),
   };
 }
 

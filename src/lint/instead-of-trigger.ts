@@ -17,7 +17,7 @@ export const insteadOfTrigger: Lint = {
   fix: 'ALTER FUNCTION … SECURITY INVOKER, and grant the writers what it writes',
   find: (landscape) => {
     const functions = calledFunctions(landscape);
-    const around = { landscape, functions, tables: functionTables(landscape, functions), claims: claimsOf(landscape) };
+    const around = { landscape, functions, tables: functionTables(landscape), claims: claimsOf(landscape) };
     return landscape.relations.flatMap((view) => view.triggers.filter((trigger) => trigger.timing === 'InsteadOf' && trigger.enabled).flatMap((trigger) => finding(view, trigger, around)));
   },
 };

@@ -1,5 +1,6 @@
 // A catalog prepared for questions: who holds which privilege, whom row security binds, what lies over a table.
 import type { Catalog, CatalogFunction, CatalogPolicy, CatalogRelation, CatalogRole, Grant, Oid, PolicyCommand } from '../policy/catalog.ts';
+import { remembered } from './remembered.ts';
 import { closure, type RolePower, rolePower } from './role-power.ts';
 
 export interface Landscape {
@@ -97,13 +98,4 @@ function invert(relations: readonly CatalogRelation[]): ReadonlyMap<Oid, readonl
     for (const oid of relation.view?.reads ?? []) found.set(oid, [...(found.get(oid) ?? []), relation]);
   }
   return found;
-}
-
-function remembered<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
-  const known = new Map<Key, Value>();
-  return (key) => {
-    const value = known.get(key) ?? make(key);
-    known.set(key, value);
-    return value;
-  };
 }

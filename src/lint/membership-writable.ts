@@ -32,7 +32,7 @@ interface Lookup {
 
 function lookups(landscape: Landscape): readonly Lookup[] {
   const functions = calledFunctions(landscape);
-  const tables = functionTables(landscape, functions);
+  const tables = functionTables(landscape);
   const byName = new Map(landscape.relations.map((relation) => [titled(relation), relation]));
   return askedPolicies(landscape).flatMap((asked) =>
     asked.expressions.flatMap(({ tree }) => {

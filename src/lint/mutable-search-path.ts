@@ -16,8 +16,7 @@ export const mutableSearchPath: Lint = {
   fix: "SET search_path = pg_catalog, pg_temp on the function, and every name in it with its schema",
   find: (landscape) => {
     if (landscape.guarded.length === 0) return [];
-    const functions = calledFunctions(landscape);
-    const tables = functionTables(landscape, functions);
+    const tables = functionTables(landscape);
     const around = { landscape, deciding: decidingFunctions(landscape), lentBy: lending(landscape) };
     return landscape.catalog.functions.filter(isLookedUp).flatMap((called) => finding(called, tables.usesOf(called), around));
   },
@@ -29,9 +28,11 @@ type Deciding = ReadonlyMap<CatalogFunction, readonly { readonly roles: readonly
 function decidingFunctions(landscape: Landscape): Deciding {
   const functions = calledFunctions(landscape);
   const uses = askedPolicies(landscape).flatMap(({ table, roles, expressions }) =>
-    expressions.flatMap(({ tree }) => functions.calledIn(tree)).flatMap((called) => [called, ...functions.calledBy(called)]).map((called) => ({ called, roles, table: titled(table) })),
+    expressions.flatMap(({ tree }) => functions.calledIn(tree)).map((called) => ({ called, roles, table: titled(table) })),
   );
-  return Map.groupBy(uses, ({ called }) => called);
+  const direct = [...Map.groupBy(uses, ({ called }) => called)];
+  const reached = direct.flatMap(([called, its]) => [called, ...functions.calledBy(called)].map((each) => ({ each, its })));
+  return new Map([...Map.groupBy(reached, ({ each }) => each)].map(([each, ways]) => [each, ways.flatMap(({ its }) => its)]));
 }
 
 /** A body of the SQL standard (BEGIN ATOMIC) had its names looked up when it was made; other languages are not read here. */

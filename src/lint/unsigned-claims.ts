@@ -1,9 +1,12 @@
 // Policies that believe a setting: whoever can run SQL can set it to anything.
+import type { CatalogFunction } from '../policy/catalog.ts';
+import type { Expression } from '../policy/expression.ts';
+import { calledFunctions, type CalledFunctions, codeOf } from './called-functions.ts';
 import { type Claims, claimsOf } from './claims.ts';
-import { calledFunctions, codeOf, type CalledFunctions } from './called-functions.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
 import { type AskedPolicy, askedPolicies } from './policy-parts.ts';
+import { remembered } from './remembered.ts';
 import { listed, titled } from './words.ts';
 
 export const unsignedClaims: Lint = {
@@ -14,8 +17,8 @@ export const unsignedClaims: Lint = {
   fix: 'sign the claims (DatabaseConnection spec.claims.type: Signed), or give each tenant a role',
   find: (landscape) => {
     const claims = claimsOf(landscape);
-    const functions = calledFunctions(landscape);
-    const believed = askedPolicies(landscape).flatMap((asked) => believedBy(asked, claims, functions).map((setting) => ({ setting, asked })));
+    const verifies = verifying(calledFunctions(landscape));
+    const believed = askedPolicies(landscape).flatMap((asked) => believedBy(asked, claims, verifies).map((setting) => ({ setting, asked })));
     return [...Map.groupBy(believed, ({ setting }) => setting)].map(([setting, uses]) => finding(setting, uses.map(({ asked }) => asked), landscape));
   },
 };
@@ -31,7 +34,13 @@ function finding(setting: string, uses: readonly AskedPolicy[], landscape: Lands
 }
 
 /** The server's own settings have no dot, and whoever sets them needs the right to. */
-function believedBy({ expressions }: AskedPolicy, claims: Claims, functions: CalledFunctions): readonly string[] {
-  const verified = expressions.flatMap(({ tree }) => functions.calledIn(tree)).some((called) => [called, ...functions.calledBy(called)].some((each) => /\b(?:hmac|sha256|sha512|verify)\s*\(/i.test(codeOf(each))));
-  return verified ? [] : [...new Set(expressions.flatMap(({ tree }) => claims.settingsIn(tree)).filter((setting) => setting.includes('.')))];
+function believedBy({ expressions }: AskedPolicy, claims: Claims, verifies: (expression: Expression) => boolean): readonly string[] {
+  if (expressions.some(({ tree }) => verifies(tree))) return [];
+  return [...new Set(expressions.flatMap(({ tree }) => claims.settingsIn(tree)).filter((setting) => setting.includes('.')))];
+}
+
+/** Whether a function that the expression calls checks a signature, by what it is called. */
+function verifying(functions: CalledFunctions): (expression: Expression) => boolean {
+  const checks = remembered((called: CatalogFunction) => [called, ...functions.calledBy(called)].some((each) => /\b(?:hmac|sha256|sha512|verify)\s*\(/i.test(codeOf(each))));
+  return (expression) => functions.calledIn(expression).some(checks);
 }
