@@ -44,7 +44,7 @@ function assemble({ cluster, logger, cwd, metrics }: CoreOptions) {
   const auditKeeper = createAuditKeeper(shared);
   const logs = createOpenLogs((key) => lookAtDependants('AuditLog', key));
   const engine = createPostgresEngine(shared);
-  const databases = createDatabaseConnectionReconciler({ ...shared, engine });
+  const databases = createDatabaseConnectionReconciler({ ...shared, engine, leaseUid: Buffer.from(systemRandomness.bytes(16)).toString('hex') });
   databases.onChange((key) => {
     look({ kind: 'DatabaseConnection', key });
     lookAtDependants('DatabaseConnection', key);

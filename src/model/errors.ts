@@ -16,6 +16,8 @@ export const errorCodes = [
   'DatabaseConflict',
   'DatabaseStatement',
   'WaitingForLock',
+  'Fenced',
+  'OwnedByAnother',
   'NotGranted',
   'Contradiction',
   'TestFailed',

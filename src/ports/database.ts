@@ -55,8 +55,20 @@ export interface TargetSource {
   readonly ca?: string;
 }
 
+/** In whose name a database is connected: what its fence holds. */
+export interface Holder {
+  readonly clusterUid: string;
+  /** Another one for every lease; while there are none, for every process. */
+  readonly leaseUid: string;
+  /** Whether the lease is held, so that an earlier session of our own, perhaps of a process that hangs, may be ended. */
+  readonly holdsLease: boolean;
+  /** The uid of another cluster whose database may be taken over. */
+  readonly takeOverFrom?: string;
+}
+
 export interface DatabaseEngine {
   /** Where and how to connect; throws BadSecret naming what is missing or not allowed, never a value. */
   target(source: TargetSource): ConnectionTarget;
-  connect(target: ConnectionTarget, signal: AbortSignal): Promise<Database>;
+  /** Throws OwnedByAnother where another cluster applies. */
+  connect(target: ConnectionTarget, holder: Holder, signal: AbortSignal): Promise<Database>;
 }

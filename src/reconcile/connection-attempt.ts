@@ -46,6 +46,8 @@ export function failureReason(error: unknown): string {
       return 'DatabaseMissing';
     case 'DatabasePrivilege':
       return 'PrivilegeMissing';
+    case 'OwnedByAnother':
+      return 'OwnedByAnother';
     case 'DatabaseConflict':
       return error.retryable ? 'AnotherOperator' : 'UnsupportedVersion';
     default:

@@ -20,6 +20,7 @@ export interface DatabaseConnectionOptions {
   readonly engine: DatabaseEngine;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly leaseUid: string;
 }
 
 export interface DatabaseConnectionReconciler extends Reconciler, ConnectedDatabases {

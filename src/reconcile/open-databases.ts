@@ -1,8 +1,9 @@
 // The databases that are connected right now, one a DatabaseConnection, and who is told when that changes.
+import { takeOverAnnotation } from '../model/annotations.ts';
 import { describeError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource } from '../model/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
-import type { Database, DatabaseEngine } from '../ports/database.ts';
+import type { Database, DatabaseEngine, Holder } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
 import { resolveTarget } from './connection-attempt.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
@@ -20,7 +21,15 @@ interface Connected {
   readonly database: Database;
 }
 
-export function createOpenDatabases(options: { readonly cluster: Cluster; readonly engine: DatabaseEngine; readonly logger: Logger }): OpenDatabases {
+export interface OpenDatabasesOptions {
+  readonly cluster: Cluster;
+  readonly engine: DatabaseEngine;
+  readonly logger: Logger;
+  /** Identifies this process to the fence, until there are leases. */
+  readonly leaseUid: string;
+}
+
+export function createOpenDatabases(options: OpenDatabasesOptions): OpenDatabases {
   const connected = new Map<string, Connected>();
   const listeners = new Set<(key: ObjectKey) => void>();
   const changed = (key: ObjectKey) => listeners.forEach((listener) => listener(key));
@@ -51,7 +60,7 @@ export function createOpenDatabases(options: { readonly cluster: Cluster; readon
       const current = connected.get(idOf(key));
       if (current?.fingerprint === fingerprint) return current.database;
       await disconnect(key);
-      const entry = { fingerprint, database: await options.engine.connect(target, signal) };
+      const entry = { fingerprint, database: await options.engine.connect(target, holderOf(connection, options), signal) };
       connected.set(idOf(key), entry);
       watchLoss(key, entry);
       changed(key);
@@ -69,6 +78,11 @@ export function createOpenDatabases(options: { readonly cluster: Cluster; readon
       for (const database of databases) await database.close();
     },
   };
+}
+
+function holderOf({ metadata }: Resource<'DatabaseConnection'>, { cluster, leaseUid }: OpenDatabasesOptions): Holder {
+  const takeOverFrom = metadata.annotations[takeOverAnnotation];
+  return { clusterUid: cluster.uid, leaseUid, holdsLease: false, ...(takeOverFrom === undefined ? {} : { takeOverFrom }) };
 }
 
 export function idOf(key: ObjectKey): string {

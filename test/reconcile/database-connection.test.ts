@@ -40,9 +40,9 @@ beforeEach(() => {
 });
 afterEach(() => reconciler.close());
 
-function createReconciler(): DatabaseConnectionReconciler {
+function createReconciler(of: MemoryCluster = cluster): DatabaseConnectionReconciler {
   const shared = { clock: systemClock, randomness: systemRandomness, logger: quietLogger() };
-  return createDatabaseConnectionReconciler({ ...shared, cluster, engine: createPostgresEngine(shared) });
+  return createDatabaseConnectionReconciler({ ...shared, cluster: of, engine: createPostgresEngine(shared), leaseUid: 'one' });
 }
 
 function setSecret(data: Record<string, string>): void {
@@ -183,4 +183,19 @@ test('lists the exempt roles and says which of them row security would bind', as
   cluster.put('DatabaseConnection', key, spec);
   await reconcile();
   expect([status()?.exemptRoles, findCondition(status()?.conditions, 'ExemptRolesBypass')]).toEqual([undefined, undefined]);
+});
+
+test('a database of another cluster stalls, naming it, until the annotation hands it over', async () => {
+  setSecret({ uri: postgres.uri() });
+  await reconcile();
+  await reconciler.get(key)?.policies.install(AbortSignal.timeout(20_000));
+  await reconciler.close();
+  const other = createReconciler({ ...cluster, uid: 'other' });
+  expect(await reconcile(other)).toEqual({ ready: 'False', reason: 'OwnedByAnother', stalled: true });
+  expect(findCondition(cluster.get('DatabaseConnection', key)?.status.conditions, 'Ready')?.message).toContain('rowseal.dev/take-over=memory');
+  cluster.put('DatabaseConnection', key, spec, { annotations: { 'rowseal.dev/take-over': 'memory' } });
+  expect(await reconcile(other)).toEqual({ ready: 'True', reason: 'Connected', stalled: false });
+  await other.close();
+  cluster.put('DatabaseConnection', key, spec, { annotations: { 'rowseal.dev/take-over': 'other' } });
+  expect((await reconcile(createReconciler())).ready).toBe('True');
 });

@@ -38,7 +38,7 @@ export async function startEnforcing(postgres: Postgres, database = 'postgres'):
   const signal = new AbortController().signal;
   const engine = createPostgresEngine({ clock: systemClock, randomness: systemRandomness, logger: quietLogger() });
   const secret = { data: { uri: postgres.uri(database) }, annotations: {}, resourceVersion: '1' };
-  const connected = await engine.connect(engine.target({ spec: connectionSpec, secret, secretName: 'Secret shop/db' }), signal);
+  const connected = await engine.connect(engine.target({ spec: connectionSpec, secret, secretName: 'Secret shop/db' }), { clusterUid: 'memory', leaseUid: 'one', holdsLease: false }, signal);
   const cluster = createMemoryCluster();
   cluster.put('DatabaseConnection', db, connectionSpec);
   let skippedMs = 0;

@@ -5,6 +5,7 @@ import { describeTable } from '../../policy/table-name.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ApplyOutcome } from '../../ports/policy-database.ts';
 import { errorCodeOf, statementError } from './database-error.ts';
+import type { Fence } from './fence.ts';
 import { writeGuard } from './guard-sql.ts';
 import { tidyHelpers } from './helper-rights.ts';
 import { quoteTable } from './quote.ts';
@@ -15,6 +16,7 @@ import type { RunQuery, Session } from './session.ts';
 export interface ApplyOptions {
   readonly session: Pick<Session, 'transaction' | 'exclusively'>;
   readonly clock: Clock;
+  readonly fence?: Pick<Fence, 'require'>;
   /** How long one attempt may queue for a lock: every reader that comes after us waits as long. */
   readonly lockTimeoutMs?: number;
   readonly attempts?: number;
@@ -25,10 +27,10 @@ const deadlock = '40P01';
 
 /** All steps or none; Stale when a table is no longer as it was observed. Throws WaitingForLock naming who holds the lock. */
 export async function applyPlan(plan: Plan, options: ApplyOptions, signal: AbortSignal): Promise<ApplyOutcome> {
-  const { session, clock, lockTimeoutMs = 500, attempts = 4 } = options;
+  const { session, clock, fence, lockTimeoutMs = 500, attempts = 4 } = options;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await session.transaction((query) => applyOnce(query, plan, lockTimeoutMs), signal);
+      return await session.transaction((query) => applyOnce(query, plan, { lockTimeoutMs, fence }), signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof StaleObservation) return 'Stale';
@@ -43,8 +45,9 @@ export async function applyPlan(plan: Plan, options: ApplyOptions, signal: Abort
 /** Only so that the session rolls back. */
 class StaleObservation extends Error {}
 
-async function applyOnce(query: RunQuery, plan: Plan, lockTimeoutMs: number): Promise<ApplyOutcome> {
+async function applyOnce(query: RunQuery, plan: Plan, { lockTimeoutMs, fence }: { readonly lockTimeoutMs: number; readonly fence: ApplyOptions['fence'] }): Promise<ApplyOutcome> {
   await query(`select set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`]);
+  await fence?.require(query);
   if (plan.guard !== undefined) await writeGuard(query, plan.owner, plan.guard);
   if (plan.tables.length > 0) await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
   await requireUnchanged(query, plan);

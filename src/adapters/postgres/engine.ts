@@ -5,7 +5,9 @@ import type { Logger } from '../../ports/logger.ts';
 import { describeError } from '../../model/errors.ts';
 import { createAuditDatabase } from './audit-database.ts';
 import { connectionTarget } from './connection-target.ts';
+import { describeTarget } from './database-error.ts';
 import { readFacts } from './facts.ts';
+import { createFence, type Fence, replaceHolder } from './fence.ts';
 import { createClaimsDatabase } from './install-claims.ts';
 import { upgradePolicySchema } from './install-policy.ts';
 import { createLintDatabase } from './lint-database.ts';
@@ -13,6 +15,7 @@ import { createPolicyChecks } from './policy-checks.ts';
 import { createPolicyStore } from './policy-store.ts';
 import { createProbe } from './probe.ts';
 import { openSession, type Session } from './session.ts';
+import type { OnHeld } from './session-start.ts';
 
 export interface PostgresEngineOptions {
   readonly clock: Clock;
@@ -25,10 +28,15 @@ const closeDeadlineMs = 5_000;
 export function createPostgresEngine(options: PostgresEngineOptions): DatabaseEngine {
   return {
     target: connectionTarget,
-    connect: async (target, signal) => {
-      const session = await openSession(target, signal);
+    connect: async (target, holder, signal) => {
+      const object = describeTarget(target);
+      // Without the lease we can't tell a hanging session of ours from one that works.
+      const onHeld: OnHeld = (query, { pid }) => replaceHolder(query, { holder, pid, object });
+      const session = await openSession(target, signal, holder.holdsLease ? onHeld : undefined);
       try {
-        return await join(session, target, options, signal);
+        const fence = createFence(session, holder, object);
+        await fence.ensure(signal);
+        return await join({ session, fence, target }, options, signal);
       } catch (error) {
         await session.close();
         throw error;
@@ -37,9 +45,17 @@ export function createPostgresEngine(options: PostgresEngineOptions): DatabaseEn
   };
 }
 
-async function join(session: Session, target: ConnectionTarget, { clock, randomness, logger }: PostgresEngineOptions, signal: AbortSignal): Promise<Database> {
+interface Parts {
+  readonly session: Session;
+  readonly fence: Fence;
+  readonly target: ConnectionTarget;
+}
+
+async function join({ session, fence, target }: Parts, { clock, randomness, logger }: PostgresEngineOptions, signal: AbortSignal): Promise<Database> {
   const facts = await session.exclusively((query) => readFacts(query, target), signal);
   await upgradePolicySchema(session, signal);
+  // An earlier version had no fence to raise.
+  await fence.ensure(signal);
   const { claims } = target;
   const probe = createProbe({ session, facts, randomness });
   const retire = (deadlineMs: number) =>
@@ -49,7 +65,7 @@ async function join(session: Session, target: ConnectionTarget, { clock, randomn
   return {
     facts,
     policies: {
-      ...createPolicyStore({ session, clock, claims }),
+      ...createPolicyStore({ session, fence, clock, claims }),
       ...createPolicyChecks({ session, probe, claims }),
     },
     claims: createClaimsDatabase({ session, claims }),

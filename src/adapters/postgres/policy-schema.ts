@@ -1,6 +1,7 @@
 // What Rowseal keeps inside a database for policies: schema rowseal, records of what was applied, functions, the drift trigger.
 import { createHash } from 'node:crypto';
 import { deparseSettings, tableDigestSql } from './digest-sql.ts';
+import { fenceSchemaSql } from './fence.ts';
 import { guardSchemaSql } from './guard-sql.ts';
 import { quoteLiteral } from './quote.ts';
 
@@ -68,7 +69,7 @@ const triggerStatements = [
 ] as const;
 
 /** Everything, in order; each statement may be repeated. */
-export const policySchemaSql: readonly string[] = [...statements, ...guardSchemaSql, ...triggerStatements];
+export const policySchemaSql: readonly string[] = [...statements, ...fenceSchemaSql, ...guardSchemaSql, ...triggerStatements];
 
 /** Kept as the comment on `rowseal.policy_digest`: while it stands, nothing has to be installed again. */
 export const policySchemaVersion = `rowseal schema ${createHash('sha256').update(policySchemaSql.join('\n')).digest('hex')}`;

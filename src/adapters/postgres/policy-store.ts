@@ -2,10 +2,12 @@
 import type { ClaimsConfiguration } from '../../model/claims.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PolicyStore } from '../../ports/policy-database.ts';
+import { RowsealError } from '../../model/errors.ts';
 import { applyPlan } from './apply.ts';
 import { checkLiterals } from './check-literals.ts';
 import { compileDesired } from './compile.ts';
 import { listenForDrift } from './drift.ts';
+import type { Fence } from './fence.ts';
 import { installClaims } from './install-claims.ts';
 import { installPolicySchema } from './install-policy.ts';
 import { observe } from './observe.ts';
@@ -16,21 +18,35 @@ export interface PolicyStoreOptions {
   readonly session: Pick<Session, 'pid' | 'transaction' | 'exclusively' | 'listen'>;
   readonly clock: Clock;
   readonly claims: ClaimsConfiguration;
+  /** Left out where nobody else could apply. */
+  readonly fence?: Fence;
 }
 
 export const helperSchema = 'rowseal';
 
-export function createPolicyStore({ session, clock, claims }: PolicyStoreOptions): PolicyStore {
+export function createPolicyStore({ session, clock, claims, fence }: PolicyStoreOptions): PolicyStore {
+  /** Whoever was fenced off has nothing left to do with its session. */
+  const fenced = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      if (error instanceof RowsealError && error.code === 'Fenced') await fence?.giveUp();
+      throw error;
+    }
+  };
   return {
-    install: async (signal) => {
-      await installPolicySchema(session, signal);
-      await installClaims({ session, claims }, signal);
-    },
+    install: (signal) =>
+      fenced(async () => {
+        await fence?.ensure(signal);
+        await installPolicySchema(session, signal);
+        await fence?.ensure(signal);
+        await installClaims({ session, claims }, signal);
+      }),
     observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
     compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
     checkLiterals: (literals, signal) => session.exclusively((query) => checkLiterals(query, literals), signal),
     render: renderSteps,
-    apply: (plan, signal) => applyPlan(plan, { session, clock }, signal),
+    apply: (plan, signal) => fenced(() => applyPlan(plan, { session, clock, ...(fence === undefined ? {} : { fence }) }, signal)),
     onDrift: (listener, signal) => listenForDrift(session, listener, signal),
   };
 }

@@ -41,21 +41,53 @@ export async function refusePooler(client: pg.Client, query: RunQuery, target: C
   });
 }
 
+interface LockHolder {
+  readonly pid: number;
+  readonly role: string | null;
+  /** Logged in as the role that we are. */
+  readonly ours: boolean;
+  readonly application: string | null;
+  readonly client: string | null;
+}
+
+/** What to do about a session of our own role that has the lock; the lock is tried once more afterwards. */
+export type OnHeld = (query: RunQuery, holder: LockHolder) => Promise<void>;
+
 /** Takes the lock or says who has it. If we die holding it, the server drops it with the session. */
-export async function holdAdvisoryLock(query: RunQuery, target: ConnectionTarget): Promise<void> {
+export async function holdAdvisoryLock(query: RunQuery, target: ConnectionTarget, onHeld?: OnHeld): Promise<void> {
+  if (await tryLock(query)) return;
+  const holder = await lockHolder(query);
+  if (holder?.ours === true && onHeld !== undefined) {
+    await onHeld(query, holder);
+    if (await tryLock(query)) return;
+  }
+  throw heldByAnother(target, holder);
+}
+
+async function tryLock(query: RunQuery): Promise<boolean> {
   const [row] = await query<{ held: boolean }>('select pg_catalog.pg_try_advisory_lock($1::bigint) as held', [advisoryLockKey.toString()]);
-  if (row?.held === true) return;
-  const [holder] = await query<{ pid: number; application: string | null; client: string | null }>(
-    `select l.pid, a.application_name as application, a.client_addr::text as client
+  return row?.held === true;
+}
+
+async function lockHolder(query: RunQuery): Promise<LockHolder | undefined> {
+  const [holder] = await query<LockHolder>(
+    `select l.pid, a.usename as role, coalesce(a.usename = session_user, false) as ours, a.application_name as application, a.client_addr::text as client
        from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
       where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = $1::oid and l.objid = $2::oid
         and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`,
     [advisoryLockParts.classid, advisoryLockParts.objid],
   );
-  const who = holder === undefined ? 'another session' : `process ${holder.pid}${holder.application === null ? '' : ` (${JSON.stringify(holder.application)} from ${holder.client ?? 'a socket'})`}`;
-  throw new RowsealError('DatabaseConflict', `another operator applies here: ${who} holds Rowseal's advisory lock`, {
+  return holder;
+}
+
+/** Any role can take an advisory lock, so that a stranger could keep us out; who it is has to be said. */
+function heldByAnother(target: ConnectionTarget, holder: LockHolder | undefined): RowsealError {
+  const application = holder?.application === null || holder === undefined ? '' : ` (${JSON.stringify(holder.application)} from ${holder.client ?? 'a socket'})`;
+  const stranger = holder !== undefined && !holder.ours;
+  const who = holder === undefined ? 'another session' : `process ${holder.pid}${application}${stranger ? ` of role ${JSON.stringify(holder.role)}` : ''}`;
+  return new RowsealError('DatabaseConflict', `another operator applies here: ${who} holds Rowseal's advisory lock`, {
     object: describeTarget(target),
-    next: 'stop the other one; this one takes over by itself',
+    next: stranger ? `if it is no operator of yours, end it: SELECT pg_terminate_backend(${holder.pid})` : 'stop the other one; this one takes over by itself',
     retryable: true,
   });
 }

@@ -6,7 +6,7 @@ import { connectClient, endClient, wireOf } from './connection.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import { createMutex, type Mutex, untilAborted } from './mutex.ts';
 import type { RunQuery } from './run-query.ts';
-import { holdAdvisoryLock, prepareSession, refusePooler } from './session-start.ts';
+import { holdAdvisoryLock, type OnHeld, prepareSession, refusePooler } from './session-start.ts';
 
 export type { RunQuery } from './run-query.ts';
 
@@ -33,13 +33,13 @@ const pingDeadlineMs = 10_000;
 const statementDeadlineMs = 90_000;
 
 /** Connects, refuses a pooler, takes the lock. Throws as connectClient does, and DatabaseConflict when another session holds the lock. */
-export async function openSession(target: ConnectionTarget, signal: AbortSignal): Promise<Session> {
+export async function openSession(target: ConnectionTarget, signal: AbortSignal, onHeld?: OnHeld): Promise<Session> {
   const client = await connectClient(target, {}, signal);
   try {
     const query = runner(client, target, signal);
     await refusePooler(client, query, target);
     await prepareSession(query);
-    await holdAdvisoryLock(query, target);
+    await holdAdvisoryLock(query, target, onHeld);
   } catch (error) {
     await endClient(client);
     signal.throwIfAborted();

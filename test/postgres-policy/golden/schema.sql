@@ -39,6 +39,11 @@ create or replace function rowseal.input_is_valid(value text, type_name text) re
        return false;
      end';
 
+create table if not exists rowseal.fence (
+     only_row boolean primary key default true check (only_row), cluster_uid text not null, lease_uid text not null, epoch int8 not null);
+
+revoke all on rowseal.fence from public;
+
 create table if not exists rowseal.guarded (
      owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null);
 
