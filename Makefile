@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export NPM_CONFIG_FUND := false
 
-.PHONY: help install quickstart check crds test build clean
+.PHONY: help install quickstart check crds test bench-policy build clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,10 @@ crds: install ## Generate crds/ from the schemas in src/model
 
 test: install ## Everything, on real parts: PostgreSQL, Kubernetes API server, S3 with Object Lock
 	@scripts/test
+
+bench-policy: install ## What policies cost: predicates against hand-written filters, signed claims; ROWS and ROUNDS make it smaller
+	@node scripts/bench/predicates.ts
+	@node scripts/bench/claims.ts
 
 build: install ## Compile to dist/ for shipping
 	npm run --silent build
