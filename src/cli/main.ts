@@ -6,6 +6,7 @@ import { registerApprove } from './approve.ts';
 import { registerBootstrap } from './bootstrap.ts';
 import { registerClaims } from './claims.ts';
 import { registerExplain } from './explain.ts';
+import { registerImport } from './import.ts';
 import { type ExitStatus, type Io, writeLine } from './io.ts';
 import { registerLint } from './lint.ts';
 import { registerLog } from './log.ts';
@@ -16,7 +17,7 @@ import { registerRun } from './run.ts';
 import { registerVerify } from './verify.ts';
 import { packageVersion } from './version.ts';
 
-const verbs = [registerRun, registerOperator, registerPlan, registerExplain, registerApprove, registerLint, registerVerify, registerProve, registerLog, registerClaims, registerBootstrap];
+const verbs = [registerRun, registerOperator, registerPlan, registerImport, registerExplain, registerApprove, registerLint, registerVerify, registerProve, registerLog, registerClaims, registerBootstrap];
 
 async function main(args: readonly string[], io: Io): Promise<void> {
   const program = new Command('rowseal')

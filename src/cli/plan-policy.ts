@@ -2,16 +2,14 @@
 import { withTemporaryProbe } from '../adapters/postgres/command-session.ts';
 import { checkLiterals } from '../adapters/postgres/check-literals.ts';
 import { compileDesired } from '../adapters/postgres/compile.ts';
-import { connectClient, endClient } from '../adapters/postgres/connection.ts';
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
 import { countRows } from '../adapters/postgres/count-rows.ts';
-import { statementError } from '../adapters/postgres/database-error.ts';
 import { readFacts } from '../adapters/postgres/facts.ts';
 import { observe } from '../adapters/postgres/observe.ts';
 import { helperSchema } from '../adapters/postgres/policy-store.ts';
+import { readOnly } from '../adapters/postgres/read-only-session.ts';
 import { renderSteps } from '../adapters/postgres/render.ts';
 import type { RunQuery } from '../adapters/postgres/session.ts';
-import { prepareSession } from '../adapters/postgres/session-start.ts';
 import { checkSqlPredicate } from '../adapters/postgres/sql-predicate.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
@@ -24,8 +22,8 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
 import type { RenderedStep, RowCountRequest, RowCounts } from '../ports/policy-database.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
-import { type Look, type Looking, lookAt } from '../reconcile/row-policy-look.ts';
-import { databaseKeyOf, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
+import { type Look, lookAt } from '../reconcile/row-policy-look.ts';
+import { databaseKeyOf, sqlMayUse, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
 import { systemRandomness } from './system.ts';
 
 export interface PlannedPolicy {
@@ -52,8 +50,9 @@ interface PlanOptions {
 /** Throws what makes a plan impossible: missing objects, refused predicates or grants, an unreachable database. */
 export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows }: PlanOptions, signal: AbortSignal): Promise<PlannedPolicy> {
   const target = await resolveTarget(connectionOf(policy, cluster), { cluster, engine: { target: connectionTarget } }, signal);
-  const { desired, observation, compiled, facts } = await readOnly(target, { signal, look: (observe) => lookAt(policy, { cluster, signal, observe }) });
-  for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text);
+  const { desired, observation, compiled, facts } = await readOnly(target, 'plan', (query) => lookWith(query, { policy, cluster, target, signal }), signal);
+  const mayUse = await sqlMayUse(policy, { cluster, signal });
+  for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text, mayUse);
   const plan = planSteps(compiled, observation);
   const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
   const request = { tests: policy.spec.tests ?? [], schema: policy.spec.target.schema, desired, observation, plan };
@@ -83,25 +82,15 @@ function connectionOf(policy: Resource<'RowPolicy'>, cluster: Cluster): Resource
   });
 }
 
-interface ReadOnly {
-  readonly signal: AbortSignal;
-  readonly look: (observe: Looking['observe']) => Promise<Look>;
+interface Looked extends Look {
+  readonly compiled: CompiledState;
+  readonly facts: ServerFacts;
 }
 
-async function readOnly(target: ConnectionTarget, { signal, look }: ReadOnly): Promise<Look & { readonly compiled: CompiledState; readonly facts: ServerFacts }> {
-  const client = await connectClient(target, { purpose: 'plan' }, signal);
-  const query: RunQuery = async <Row extends object>(text: string, values: readonly unknown[] = []) => (await client.query<Row>(text, [...values])).rows;
-  try {
-    await prepareSession(query);
-    await query('begin isolation level repeatable read read only');
-    const facts = await readFacts(query, target);
-    const looked = await look((request) => observe(query, request));
-    const compiled = compileDesired(looked.desired, looked.observation, { claims: target.claims, helperSchema });
-    await checkLiterals(query, compiled.literals);
-    return { ...looked, compiled, facts };
-  } catch (error) {
-    throw statementError(error, 'reading the catalog', describeObject('database', { namespace: target.host, name: target.database }));
-  } finally {
-    await endClient(client);
-  }
+async function lookWith(query: RunQuery, { policy, cluster, target, signal }: { policy: Resource<'RowPolicy'>; cluster: Cluster; target: ConnectionTarget; signal: AbortSignal }): Promise<Looked> {
+  const facts = await readFacts(query, target);
+  const looked = await lookAt(policy, { cluster, signal, observe: (request) => observe(query, request) });
+  const compiled = compileDesired(looked.desired, looked.observation, { claims: target.claims, helperSchema });
+  await checkLiterals(query, compiled.literals);
+  return { ...looked, compiled, facts };
 }

@@ -19,7 +19,7 @@ export function sameRoles(policy: CompiledPolicy, observed: ObservedPolicy): boo
 
 /** Whether every expression is declared as a text that equals the catalog's; the text of a compiled predicate is known only after PostgreSQL has read it. */
 export function sameText({ using, check, declared }: CompiledPolicy, observed: ObservedPolicy): boolean {
-  const same = (compiled: string | undefined, text: string | undefined, found: string | undefined) => (compiled === undefined ? found === undefined : text !== undefined && text === found);
+  const same = (compiled: string | undefined, text: string | undefined, found: string | undefined) => (compiled === undefined ? found === undefined : text !== undefined && text.trim() === found?.trim());
   return same(using, declared?.using, observed.using) && same(check, declared?.check, observed.check);
 }
 

@@ -103,6 +103,11 @@ export function membershipTables(desired: Desired): readonly TableName[] {
   return [...tables.values()];
 }
 
+/** Texts that are kept as they are. */
+export function verbatimTexts(desired: Desired): readonly string[] {
+  return desired.policies.flatMap(({ verbatim }) => [verbatim?.using, verbatim?.check]).filter((text) => text !== undefined);
+}
+
 export function rolesOf(desired: Desired): readonly string[] {
   const roles = desired.policies.flatMap((policy) => policy.roles);
   return [...new Set(roles)].filter((role) => role !== everyRole).sort();

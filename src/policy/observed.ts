@@ -93,6 +93,26 @@ export interface ObservedTable {
   readonly digest: string;
 }
 
+/** A function as the catalog has it; only those in SQL or PL/pgSQL can be looked into. */
+export interface ObservedFunction {
+  readonly schema: string;
+  readonly name: string;
+  readonly language: string;
+  /** As written, or, of `BEGIN ATOMIC` and `RETURN`, as deparsed. */
+  readonly body: string;
+  readonly parsed: boolean;
+  readonly parameters: readonly { readonly name: string; readonly type: string }[];
+  readonly returns: string;
+  readonly returnsSet: boolean;
+  /** Of NULL it makes NULL, whatever its body says. */
+  readonly strict: boolean;
+  readonly securityDefiner: boolean;
+  readonly owner: string;
+  readonly ownerBypasses: boolean;
+  /** Of its SET search_path; without it a bare table name could be anybody's. */
+  readonly searchPath?: readonly string[];
+}
+
 interface ObservedRole {
   readonly name: string;
   readonly superuser: boolean;
@@ -115,6 +135,8 @@ export interface Observation {
   readonly guard?: ObservedGuard;
   /** The roles asked for that exist, by name. */
   readonly roles: readonly ObservedRole[];
+  /** The functions that the texts asked for call, directly or not. */
+  readonly functions?: readonly ObservedFunction[];
 }
 
 export function observedOwner(policy: ObservedPolicy): string | undefined {

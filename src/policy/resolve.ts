@@ -38,7 +38,7 @@ export function rootFinder(target: Target, observed: readonly ObservedTable[]): 
   const known = new Map<ObservedTable, TableName | undefined>();
   const rootOf = (table: ObservedTable): TableName | undefined => {
     if (known.has(table)) return known.get(table);
-    const ancestors = table.parents.map((name) => catalog.get(tableKey(name))).filter((parent) => parent !== undefined);
+    const ancestors = (target.children === 'Leave' ? [] : table.parents).map((name) => catalog.get(tableKey(name))).filter((parent) => parent !== undefined);
     const above = ancestors.map(rootOf).find((root) => root !== undefined);
     const root = above ?? (means(target, table) ? table.table : undefined);
     known.set(table, root);

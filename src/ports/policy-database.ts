@@ -15,6 +15,8 @@ export interface ObservationRequest {
   /** Further tables. */
   readonly tables: readonly TableName[];
   readonly roles: readonly string[];
+  /** Expressions whose functions are wanted, too. */
+  readonly texts?: readonly string[];
 }
 
 export interface RenderedStep {
@@ -86,7 +88,7 @@ export interface RowCountRequest extends TestRequest {
 /** What evaluates the user's own expressions: only ever on the probe connection (DESIGN §3). */
 export interface PolicyChecks {
   /** Refuses SQL that is not one harmless expression: BadPredicate naming the construct. Evaluates nothing. */
-  checkSql(text: string, signal: AbortSignal): Promise<void>;
+  checkSql(text: string, signal: AbortSignal, mayUse?: readonly string[]): Promise<void>;
   /** Tests with a fixture, on empty copies; before the apply, rolled back. */
   runFixtureTests(request: TestRequest, signal: AbortSignal): Promise<readonly TestOutcome[]>;
   /**

@@ -46,6 +46,15 @@ export function grantedTables({ spec, metadata }: Resource<'DatabaseConnection'>
   return grants.some((grant) => grant.tables === undefined) ? undefined : grants.flatMap((grant) => grant.tables ?? []);
 }
 
+/** Names outside pg_catalog that `sql` may use: those that on each of the tables some grant of the right SQL admits. */
+export function admittedInSql({ spec, metadata }: Resource<'DatabaseConnection'>, requester: Requester, { schema, tables }: Pick<Asked, 'schema' | 'tables'>): readonly string[] {
+  const giving = (spec.grants ?? []).filter(
+    (grant) => grant.rights?.includes('SQL') === true && selects(grant.namespaces, metadata.namespace, requester) && covers(grant.kinds, 'RowPolicy') && covers(grant.schemas, schema),
+  );
+  const names = [...new Set(giving.flatMap((grant) => grant.sqlMayUse ?? []))];
+  return names.filter((name) => tables.every((table) => giving.some((grant) => covers(grant.tables, table) && grant.sqlMayUse?.includes(name) === true)));
+}
+
 /** Without any grant: the own namespace, everything, and Widen; SQL always needs a grant. */
 const ownNamespaceGrant: Grant = { name: 'own-namespace', namespaces: { from: 'Same' }, rights: ['Widen'] };
 

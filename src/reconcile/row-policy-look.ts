@@ -1,6 +1,6 @@
 // Reads manifests and catalog together: which tables a RowPolicy means right now, whether it may, and what it wants of them.
 import type { Resource } from '../model/kinds.ts';
-import { type Desired, desiredFrom, membershipTables, rolesOf } from '../policy/desired.ts';
+import { type Desired, desiredFrom, membershipTables, rolesOf, verbatimTexts } from '../policy/desired.ts';
 import type { Observation } from '../policy/observed.ts';
 import { resolveTables } from '../policy/resolve.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -24,7 +24,7 @@ export async function lookAt(policy: Resource<'RowPolicy'>, { cluster, observe, 
   const declared = desiredFrom(policy.metadata, policy.spec);
   const { target } = policy.spec;
   const asking = { cluster, signal };
-  const observation = await observe({ owner: declared.owner, target, tables: [...membershipTables(declared), ...testedTables(policy)], roles: [...rolesOf(declared), ...exemptRolesOf(policy, cluster)] });
+  const observation = await observe({ owner: declared.owner, target, tables: [...membershipTables(declared), ...testedTables(policy)], roles: [...rolesOf(declared), ...exemptRolesOf(policy, cluster)], texts: verbatimTexts(declared) });
   const sharing = await sharingWith(policy, observation, asking);
   const desired = resolveTables(declared, observation, neighboursOf(sharing));
   await requireGrants(policy, desired, asking);

@@ -10,7 +10,7 @@ import { namedTables } from '../policy/target.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
-import { grantedTables, mayGovern, type Right } from './grants.ts';
+import { admittedInSql, grantedTables, mayGovern, type Right } from './grants.ts';
 import type { Contributor } from './settling.ts';
 
 type Policy = Resource<'RowPolicy'>;
@@ -163,6 +163,16 @@ export function sqlTexts(policy: Policy): readonly { readonly where: string; rea
       return text === undefined ? [] : [{ where: `${side} of rule ${rule.name}`, text }];
     }),
   );
+}
+
+/** What grants admit in `sql` beyond pg_catalog, on every table of the target. */
+export async function sqlMayUse(policy: Policy, { cluster, signal }: Asking): Promise<readonly string[]> {
+  const connection = cluster.get('DatabaseConnection', databaseKeyOf(policy));
+  const { namespace } = policy.metadata;
+  if (connection === undefined || sqlTexts(policy).length === 0) return [];
+  // A selector may come to mean any table, so only what is granted on all of them counts.
+  const { schema, tables = ['*'] } = policy.spec.target;
+  return admittedInSql(connection, { namespace, labels: await cluster.namespaceLabels(namespace, signal) }, { schema, tables });
 }
 
 async function requireWish(policy: Policy, wish: Wish, { cluster, signal }: Asking): Promise<void> {

@@ -23,7 +23,7 @@ import { pauseOf } from './row-policy-pause.ts';
 import { type Outcome, pollMs, reportFailure, type RowPolicyContext, type RowPolicyOptions, writeStatus } from './row-policy-report.ts';
 import { withRowCounts } from './row-policy-rows.ts';
 import { removeRowPolicy } from './row-policy-removal.ts';
-import { contributorOf, contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlTexts, widenRefusal } from './row-policy-scope.ts';
+import { contributorOf, contributorsOf, databaseKeyOf, policiesOf, requireDatabase, sqlMayUse, sqlTexts, widenRefusal } from './row-policy-scope.ts';
 import { requirePassed, testAfter, testBefore, testsAreDue } from './row-policy-tests.ts';
 import { Settling } from './settling.ts';
 import { driftedTables, enforced, planStatus, policyFailure, tablesStatus, testsStatus } from './row-policy-status.ts';
@@ -209,10 +209,11 @@ function appliedSentence({ steps, adoptions }: Plan): string {
   return done.length === 0 ? 'what is known of the tables was brought up to date' : done.join(', ');
 }
 
-async function checkSqlPredicates({ policy, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {
+async function checkSqlPredicates({ policy, options, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {
+  const mayUse = await sqlMayUse(policy, { cluster: options.cluster, signal });
   for (const { where, text } of sqlTexts(policy)) {
     try {
-      await database.checkSql(text, signal);
+      await database.checkSql(text, signal, mayUse);
     } catch (error) {
       if (!(error instanceof RowsealError) || error.code !== 'BadPredicate') throw error;
       throw new RowsealError('BadPredicate', `${where}: ${error.message}`, { object: describeObject('RowPolicy', policy.metadata), ...(error.next === undefined ? {} : { next: error.next }) });

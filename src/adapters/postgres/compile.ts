@@ -11,6 +11,7 @@ import { mapMemberships, type Membership, membershipsOf, type Predicate } from '
 import { describeTable, sameTable, type TableName } from '../../policy/table-name.ts';
 import { sessionOf } from './claim-sql.ts';
 import type { ClaimSource } from './claims-source-sql.ts';
+import { faithfulText } from './faithful-text.ts';
 import { directMembership, helperMembership } from './membership-sql.ts';
 import type { PredicateScope } from './predicate-scope.ts';
 import { predicateSql } from './predicate-sql.ts';
@@ -31,7 +32,7 @@ export function compileDesired(desired: Desired, observation: Observation, optio
     const table = requireTable(target.table, observation);
     requireGovernable(table, observation);
     const spared = desired.removesUnmanaged ? { removesUnmanagedBut: desired.named.filter((other) => sameTable(other.table, target.table)).map(({ name }) => name) } : {};
-    return { table: target.table, rowSecurity: target.rowSecurity, policies: target.policies.map((policy) => compilePolicy(policy, table, context)), ...spared };
+    return { table: target.table, rowSecurity: target.rowSecurity, policies: policiesFor(target).map((policy) => compilePolicy(policy, table, context)), ...spared };
   });
   return { owner: desired.owner, guard: guardedTarget(desired), tables, literals: [...context.literals.values()] };
 }
@@ -44,13 +45,18 @@ interface Context {
   readonly literals: Map<string, LiteralCast>;
 }
 
+/** What is kept to the letter may name the table itself, so that partitions get the terms compiled. */
+function policiesFor({ table, root, policies }: Desired['tables'][number]): readonly DesiredPolicy[] {
+  return sameTable(table, root) ? policies : policies.map(({ verbatim: _kept, ...rest }) => rest);
+}
+
 function compilePolicy(policy: DesiredPolicy, table: ObservedTable, context: Context): CompiledPolicy {
   const { name, rule, as, command, roles } = policy;
   const functions = new Map<string, CompiledFunction>();
   const scope = scopeOf(policy, table, { context, functions });
-  const kept = verbatimOf(policy, scope);
-  const using = inRule(rule, () => (policy.using === undefined ? undefined : (kept.using ?? predicateSql(policy.using, scope))));
-  const check = inRule(rule, () => (policy.check === undefined ? undefined : (kept.check ?? predicateSql(policy.check, scope))));
+  const kept = verbatimOf(policy, table, context);
+  const using = inRule(rule, () => (policy.using === undefined ? undefined : kept.using === undefined ? predicateSql(policy.using, scope) : faithfulText(kept.using)));
+  const check = inRule(rule, () => (policy.check === undefined ? undefined : kept.check === undefined ? predicateSql(policy.check, scope) : faithfulText(kept.check)));
   const declared = { ...textOf('using', policy, kept), ...textOf('check', policy, kept) };
   const helpers = [...functions.values()];
   const definition = createHash('sha256').update(JSON.stringify([using ?? null, check ?? null, helpers.map((helper) => helper.definition)]));

@@ -46,6 +46,8 @@ const signatures: Readonly<Record<(typeof functionNames)[number], Signature>> = 
   starts_with: { parameters: ['text', 'text'], returns: builtInType('bool', 'B') },
   string_to_array: { parameters: ['text', 'literal'], returns: textArrayType },
   coalesce: { parameters: ['same', 'same', 'same', 'same'], optional: 3, returns: 'same' },
+  // Even where it is empty, which a plain setting takes for unknown.
+  current_setting: { parameters: ['literal'], returns: textType },
   date_trunc: { parameters: ['unit', 'time'], returns: 'same' },
   date_part: { parameters: ['field', 'time'], returns: builtInType('float8', 'N') },
   jsonb_extract_path_text: { parameters: ['jsonb', 'text', 'text', 'text'], optional: 2, returns: textType },

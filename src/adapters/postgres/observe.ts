@@ -3,10 +3,12 @@ import { RowsealError } from '../../model/errors.ts';
 import type { Command } from '../../policy/desired.ts';
 import type { GuardedTarget } from '../../policy/guard.ts';
 import { parseMarker } from '../../policy/marker.ts';
-import type { Observation, ObservedColumn, ObservedElement, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
+import type { Observation, ObservedColumn, ObservedElement, ObservedFunction, ObservedPolicy, ObservedTable, PolicyRecord } from '../../policy/observed.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { statementError } from './database-error.ts';
+import { calledFunctions } from './function-catalog.ts';
 import { observeParameters, observeSql } from './observe-sql.ts';
+import { prepareParser } from './recognise-node.ts';
 import type { RunQuery } from './session.ts';
 
 /** The observation of the tables and roles asked for; what is missing is simply not in it. Works where nothing of ours is installed. */
@@ -22,10 +24,19 @@ export async function observe(query: RunQuery, request: ObservationRequest): Pro
     );
     if (row === undefined) throw new RowsealError('DatabaseStatement', 'the catalog query returned no row');
     const { guard, tables, ...rest } = row.observation;
-    return { ...rest, tables: tables.map(tableOf), guard: { active: guard.active, ...(guard.known === null ? {} : { known: guard.known }) } };
+    const observed = tables.map(tableOf);
+    const functions = request.texts === undefined || request.texts.length === 0 ? {} : { functions: await functionsIn(query, observed, request.texts) };
+    return { ...rest, tables: observed, guard: { active: guard.active, ...(guard.known === null ? {} : { known: guard.known }) }, ...functions };
   } catch (error) {
     throw statementError(error, 'reading the catalog', 'system catalog');
   }
+}
+
+/** Functions of the texts, and of the policies on the tables that they may look up: what those show is part of what a lookup finds. */
+async function functionsIn(query: RunQuery, tables: readonly ObservedTable[], texts: readonly string[]): Promise<readonly ObservedFunction[]> {
+  await prepareParser();
+  const policies = tables.flatMap((table) => table.policies.flatMap(({ using, check }) => [using, check])).filter((text) => text !== undefined);
+  return calledFunctions(query, [...texts, ...policies]);
 }
 
 interface PolicyRow {

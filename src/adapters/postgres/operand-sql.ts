@@ -60,6 +60,8 @@ export function literalSql(text: string, type: SqlType, { literals, rule }: Pred
 
 /** The call as it is, its arguments not yet computed once. Throws BadPredicate for arguments that don't fit. */
 export function callSql(call: Call, scope: PredicateScope): string {
+  // One that was never set is NULL, and no error.
+  if (call.name === 'current_setting') return `current_setting(${quoteLiteral(literalOf(call.args[0] ?? call, call.name))}, true)`;
   const { parameters } = signatureOf(call.name, call.args.length);
   const type = callType(call, scope);
   const rendered = call.args.map((arg, index) => argumentSql(arg, { name: call.name, parameter: parameters[index] ?? 'text', type }, scope));

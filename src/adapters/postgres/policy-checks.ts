@@ -33,9 +33,9 @@ export function createPolicyChecks(options: PolicyChecksOptions): PolicyChecks {
     return outcomes;
   };
   return {
-    checkSql: async (text, signal) => {
+    checkSql: async (text, signal, mayUse) => {
       signal.throwIfAborted();
-      await checkSqlPredicate(text);
+      await checkSqlPredicate(text, mayUse);
     },
     runFixtureTests: async (all, signal) => {
       const tests = all.tests.filter((test) => test.fixture !== undefined);

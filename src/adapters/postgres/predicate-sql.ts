@@ -1,6 +1,7 @@
 // Predicate trees as SQL expressions (DESIGN §3, Predicates). Whatever is unknown is NULL or false, so it denies.
 import type { Alternatives, Comparison, ComparisonOp, Membership, Operand, Predicate, Term } from '../../policy/predicate.ts';
 import { claimMissingSql, settingSql } from './claim-sql.ts';
+import { faithfulText } from './faithful-text.ts';
 import { itemsSql } from './items-sql.ts';
 import { operandSql, typeOf, usesRow } from './operand-sql.ts';
 import type { PredicateScope } from './predicate-scope.ts';
@@ -12,7 +13,7 @@ const operators: Readonly<Record<ComparisonOp, string>> = { Eq: '=', Ne: '<>', L
 /** The expression of a predicate. Throws DatabaseObjectMissing for a column that is not there, BadPredicate for types that don't fit. */
 export function predicateSql(predicate: Predicate, scope: PredicateScope): string {
   // The text stands on lines of its own, so that a trailing comment can't swallow the parenthesis.
-  if (predicate.kind === 'sql') return `(\n${predicate.text}\n)`;
+  if (predicate.kind === 'sql') return `(\n${faithfulText(predicate.text)}\n)`;
   return alternativesSql(predicate.alternatives, scope);
 }
 

@@ -12,8 +12,15 @@ const bareSelectParts = new Set(['targetList', 'limitOption', 'op']);
 const bareFields: Readonly<Record<string, string>> = { typeName: 'TypeName', withClause: 'WithClause', larg: 'SelectStmt', rarg: 'SelectStmt', intoClause: 'IntoClause', over: 'WindowDef' };
 const positions = new Set(['location', 'rexpr_list_start', 'rexpr_list_end', 'list_start', 'list_end', 'stmt_location', 'stmt_len']);
 
+interface Admitted {
+  /** Names of common tables: what needs no schema. */
+  readonly tables: ReadonlySet<string>;
+  /** `schema.name` of what a grant admits beyond pg_catalog. */
+  readonly mayUse: readonly string[];
+}
+
 /** Throws BadPredicate, naming the function or construct, unless the text is one harmless expression. Evaluates nothing. */
-export async function checkSqlPredicate(text: string): Promise<void> {
+export async function checkSqlPredicate(text: string, mayUse: readonly string[] = []): Promise<void> {
   // The parser works on C strings, so what follows a NUL would not be read; half a surrogate pair would be rewritten.
   if (text.includes('\0') || !text.isWellFormed()) throw refusal('it holds a NUL or a broken character');
   if (text.length > longestText) throw refusal(`it is longer than ${longestText} characters`);
@@ -21,7 +28,19 @@ export async function checkSqlPredicate(text: string): Promise<void> {
   const embedded = expressionOf(await parsed(`SELECT (\n${text}\n)`));
   // Where the two readings differ, the text reaches out of the parentheses that policies put around it.
   if (withoutPositions(bare) !== withoutPositions(embedded)) throw refusal('it means something else inside parentheses');
-  inspect(bare, commonTableNames(bare));
+  inspect(bare, { tables: commonTableNames(bare), mayUse });
+}
+
+/** Functions, types and operators outside pg_catalog that the expression names, as `schema.name`; a grant may admit them. */
+export async function namesOutside(text: string): Promise<readonly string[]> {
+  const found = new Set<string>();
+  JSON.stringify(await parsed(`SELECT (\n${text}\n)`), (key, value: unknown) => {
+    const path = key === 'FuncCall' ? record(value)['funcname'] : key === 'typeName' ? record(value)['names'] : key === 'A_Expr' ? record(value)['name'] : undefined;
+    const names = namesOf(path);
+    if (names.length === 2 && names[0] !== 'pg_catalog') found.add(names.join('.'));
+    return value;
+  });
+  return [...found].sort();
 }
 
 async function parsed(statement: string): Promise<unknown> {
@@ -55,33 +74,33 @@ function isStar(value: Node): boolean {
 }
 
 /** Walks the whole tree; node names begin with a capital letter, fields do not. */
-function inspect(value: unknown, tables: ReadonlySet<string>): void {
+function inspect(value: unknown, admitted: Admitted): void {
   if (Array.isArray(value)) {
-    for (const item of value) inspect(item, tables);
+    for (const item of value) inspect(item, admitted);
     return;
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [key, child] of Object.entries(value)) {
-    if (/^[A-Z]/.test(key)) inspectNode(key, record(child), tables);
+    if (/^[A-Z]/.test(key)) inspectNode(key, record(child), admitted);
     const bare = bareFields[key];
-    if (bare !== undefined) inspectNode(bare, record(child), tables);
-    inspect(child, tables);
+    if (bare !== undefined) inspectNode(bare, record(child), admitted);
+    inspect(child, admitted);
   }
 }
 
-function inspectNode(tag: string, node: Node, tables: ReadonlySet<string>): void {
+function inspectNode(tag: string, node: Node, admitted: Admitted): void {
   if (!allowedNodes.has(tag)) throw refusal(`${nodeWords[tag] ?? tag} is not allowed`);
   switch (tag) {
     case 'FuncCall':
-      return inspectFunction(namesOf(node['funcname']));
+      return inspectFunction(namesOf(node['funcname']), admitted);
     case 'TypeName':
-      return inspectType(node);
+      return inspectType(node, admitted);
     case 'A_Expr':
-      return inspectOperator(namesOf(node['name']));
+      return inspectOperator(namesOf(node['name']), admitted);
     case 'SubLink':
-      return inspectOperator(namesOf(node['operName']));
+      return inspectOperator(namesOf(node['operName']), admitted);
     case 'SortBy':
-      return inspectOperator(namesOf(node['useOp']));
+      return inspectOperator(namesOf(node['useOp']), admitted);
     case 'SelectStmt':
       return inspectSelect(node);
     case 'WithClause':
@@ -91,27 +110,34 @@ function inspectNode(tag: string, node: Node, tables: ReadonlySet<string>): void
       if (!('SelectStmt' in record(node['ctequery']))) throw refusal('WITH may only select');
       return;
     case 'RangeVar':
-      return inspectTable(node, tables);
+      return inspectTable(node, admitted.tables);
     default:
   }
 }
 
-function inspectFunction(names: readonly string[]): void {
+function inspectFunction(names: readonly string[], { mayUse }: Admitted): void {
+  if (isAdmitted(names, mayUse)) return;
   const name = names.at(-1) ?? '';
-  if (names.length > 2 || (names.length === 2 && names[0] !== 'pg_catalog')) throw refusal(`function ${names.join('.')} is not one of pg_catalog`);
+  if (names.length > 2 || (names.length === 2 && names[0] !== 'pg_catalog')) throw refusal(`function ${names.join('.')} is not one of pg_catalog, and no grant admits it in sqlMayUse`);
   if (!allowedFunctions.has(name)) throw refusal(`function ${name} is not on the list of harmless functions`);
 }
 
-function inspectType(node: Node): void {
+function inspectType(node: Node, { mayUse }: Admitted): void {
   const names = namesOf(node['names']);
   if (node['pct_type'] === true || node['setof'] === true) throw refusal('%TYPE and SETOF are not allowed');
+  if (isAdmitted(names, mayUse)) return;
   if (names.length > 2 || (names.length === 2 && names[0] !== 'pg_catalog') || !allowedTypes.has(names.at(-1) ?? '')) {
     throw refusal(`type ${names.join('.')} is not on the list of harmless types; a quoted literal takes the column's type by itself`);
   }
 }
 
-function inspectOperator(names: readonly string[]): void {
-  if (names.length > 1 && names[0] !== 'pg_catalog') throw refusal(`operator ${names.join('.')} is not one of pg_catalog`);
+function inspectOperator(names: readonly string[], { mayUse }: Admitted): void {
+  if (!isAdmitted(names, mayUse) && names.length > 1 && names[0] !== 'pg_catalog') throw refusal(`operator ${names.join('.')} is not one of pg_catalog`);
+}
+
+/** Only by its whole name: without a schema it would be whatever is found first. */
+function isAdmitted(names: readonly string[], mayUse: readonly string[]): boolean {
+  return names.length === 2 && names[0] !== 'pg_catalog' && mayUse.includes(names.join('.'));
 }
 
 function inspectSelect(node: Node): void {

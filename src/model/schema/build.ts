@@ -31,10 +31,10 @@ export function list<S extends TSchema>(items: S, description: string, maxItems:
 }
 
 /** A list that server-side apply merges by the field `key`. */
-export function mapList<S extends TSchema>(items: S, key: string, options: { description: string; maxItems: number }) {
+export function mapList<S extends TSchema>(items: S, key: string, options: { description: string; maxItems: number; minItems?: number }) {
   return Type.Array(items, {
     description: options.description,
-    minItems: 1,
+    minItems: options.minItems ?? 1,
     maxItems: options.maxItems,
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': [key],

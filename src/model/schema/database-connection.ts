@@ -39,6 +39,9 @@ const grant = Type.Object(
         3,
       ),
     ),
+    sqlMayUse: Type.Optional(
+      list(text('Schema and name.', 127), 'Functions, types and operators outside pg_catalog that `sql` predicates may use, such as auth.uid; with the right SQL. A function runs with the rights of whoever queries, or of its owner.', 256),
+    ),
   },
   { description: 'What objects of some namespaces may ask of this database.' },
 );

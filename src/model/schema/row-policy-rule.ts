@@ -46,9 +46,10 @@ export const rule = Type.Object(
         holds: (self: RuleShape) => new Set(self.commands).size === self.commands.length,
       },
       {
-        rule: 'has(self.using) || has(self.check)',
+        // PostgreSQL lets a policy have neither, which then admits nothing, or restricts nothing: to adopt such a one, not to write it.
+        rule: 'has(self.using) || has(self.check) || has(self.policyName)',
         message: 'a rule needs using, check, or both',
-        holds: (self: RuleShape) => self.using !== undefined || self.check !== undefined,
+        holds: (self: RuleShape) => self.using !== undefined || self.check !== undefined || self.policyName !== undefined,
       },
       {
         rule: "self.commands.exists(c, c == 'Insert') ? !has(self.using) || self.commands.size() > 1 : true",
@@ -61,9 +62,9 @@ export const rule = Type.Object(
         holds: (self: RuleShape) => self.check === undefined || self.commands.some((c) => ['All', 'Insert', 'Update'].includes(c)),
       },
       {
-        rule: "!has(self.using) ? self.commands.all(c, c == 'Insert') : true",
+        rule: "!has(self.using) && !has(self.policyName) ? self.commands.all(c, c == 'Insert') : true",
         message: 'a rule for All, Select, Update or Delete needs using',
-        holds: (self: RuleShape) => self.using !== undefined || self.commands.every((c) => c === 'Insert'),
+        holds: (self: RuleShape) => self.using !== undefined || self.policyName !== undefined || self.commands.every((c) => c === 'Insert'),
       },
       {
         rule: 'has(self.policyName) || has(self.verbatim) ? self.commands.size() == 1 : true',

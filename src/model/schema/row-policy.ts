@@ -106,7 +106,9 @@ const selector = Type.Object(
 );
 
 const target = Type.Object(
-  { schema: sqlName('Schema of the tables.'), tables: Type.Optional(names('Tables the rules are for.', 64)), selector: Type.Optional(selector) },
+  { schema: sqlName('Schema of the tables.'), tables: Type.Optional(names('Tables the rules are for.', 64)), selector: Type.Optional(selector),
+    children: Type.Optional(oneOf(['Govern', 'Leave'], 'Whether partitions and inheritance children get the same policies, since they can be read by themselves, or are left as they are. Govern when left out.')),
+  },
   {
     description: 'The governed tables.',
     ...rules({
@@ -133,7 +135,7 @@ export const rowPolicySpec = Type.Object(
     rowSecurity: Type.Optional(
       oneOf(['Forced', 'Enabled'], 'Forced binds the owner of the table too; Enabled does not. Forced when left out.'),
     ),
-    rules: mapList(rule, 'name', { description: 'The rules.', maxItems: 32 }),
+    rules: mapList(rule, 'name', { description: 'The rules. An empty list closes the tables: nobody sees a row.', maxItems: 32, minItems: 0 }),
     tests: Type.Optional(mapList(policyTest, 'name', { description: 'Tests; a failing one stops the apply.', maxItems: 16 })),
     mode: Type.Optional(oneOf(['Enforce', 'Plan'], 'Plan only reports what would be done. Enforce when left out.')),
     approval: Type.Optional(

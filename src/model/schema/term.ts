@@ -5,7 +5,7 @@ import { list, oneOf, rules, sqlName, text } from './build.ts';
 /** Functions that a term may call; each is a harmless built-in of pg_catalog, or `coalesce`, and can't fail on the arguments it takes. */
 export const functionNames = [
   'lower', 'upper', 'btrim', 'ltrim', 'rtrim', 'left', 'right', 'substr', 'split_part', 'replace', 'strpos', 'length', 'starts_with',
-  'string_to_array', 'coalesce', 'date_trunc', 'date_part', 'jsonb_extract_path_text', 'cardinality', 'host',
+  'string_to_array', 'coalesce', 'current_setting', 'date_trunc', 'date_part', 'jsonb_extract_path_text', 'cardinality', 'host',
 ] as const;
 
 const op = Type.Optional(oneOf(['Eq', 'Ne', 'Lt', 'Lte', 'Gt', 'Gte', 'In', 'Contains', 'Overlaps', 'IsNull'], 'How the sides compare.'));
