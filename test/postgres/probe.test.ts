@@ -122,6 +122,12 @@ describe.each([
     expect(await passes(tenantRule, { fixture, as: asAcme, expect: { table: 'orders', visible: [{ id: 1 }, { id: 1, tenant_id: 'acme' }] } })).toBe(false);
   });
 
+  test('long values are compared, too', async () => {
+    const long = (last: string) => ({ id: 1, tenant_id: 'acme', extra: `${'x'.repeat(1000)}${last}` });
+    const compare = (last: string) => passes(tenantRule, { fixture: { orders: [long('a')] }, as: asAcme, expect: { table: 'orders', visible: [long(last)] } });
+    expect([await compare('a'), await compare('b')]).toEqual([true, false]);
+  });
+
   test('count and denied: pass and fail', async () => {
     const fixture = { orders: rows };
     expect(await passes(tenantRule, { fixture, as: asAcme, expect: { table: 'orders', count: 1 } })).toBe(true);
@@ -195,7 +201,7 @@ describe.each([
     expect(await becomes('postgres')).toBe(false);
     expect(await becomes('operator')).toBe(false);
     expect(await becomes('owner')).toBe(false);
-    const who = `(select session_user::text || set_config('role', 'none', true) || current_user::text) like 'rowseal_probe%rowseal_probe%'`;
+    const who = `(select current_setting('session_authorization') || set_config('role', 'none', true) || current_user::text) like 'rowseal_probe%rowseal_probe%'`;
     expect(await passes(sqlRule(who), { fixture, as: asAcme, expect: { table: 'orders', count: 1 } })).toBe(true);
   });
 

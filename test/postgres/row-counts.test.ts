@@ -101,6 +101,13 @@ describe.each([18, 17, 16, 15] as const)('PostgreSQL %s with the least rights', 
     await admin('drop role strong');
   });
 
+  test('a partitioned table is counted through its root', async () => {
+    await admin(`drop table public.orders; create table public.orders (id int, tenant_id text, team text) partition by list (team); create table public.red partition of public.orders for values in ('red');
+      create table public.blue partition of public.orders for values in ('blue'); alter table public.orders owner to owner; alter table public.red owner to owner; alter table public.blue owner to owner;
+      insert into public.orders values (1, 'acme', 'red'), (2, 'acme', 'blue'), (3, 'globex', 'red'); grant select on public.orders to app`);
+    expect(await count(tenant, { tests: [asAcme] })).toEqual({ changes: [change('app', 0, 3), change('app', 0, 1, 'acme')], notCounted: [] });
+  });
+
   test('an old policy that writes or never ends does neither', async () => {
     await admin(`create or replace function public.scribble() returns boolean language sql volatile as 'insert into public.notes values (''here'') returning true';
       alter table public.orders enable row level security; create policy old on public.orders using (public.scribble())`);

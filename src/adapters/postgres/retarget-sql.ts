@@ -15,6 +15,8 @@ interface Places {
   readonly tables: readonly TablePlace[];
   /** Byte offsets of calls of `rowseal.signed_claims`. */
   readonly claims: readonly number[];
+  /** Byte offsets of `session_user`. */
+  readonly sessionUsers: readonly number[];
 }
 
 interface Edit {
@@ -42,7 +44,9 @@ export async function retargetSql(text: string, { schemaFor, claims }: Retargeti
     return schema === undefined || token === undefined ? [] : [{ from: at, to: token.end, text: quoteName(schema) }];
   });
   const calls = places.claims.map((at) => ({ from: at, to: endOfCall(tokens, at), text: claims }));
-  return edited(statement, [...tables, ...calls]).subarray(Buffer.byteLength(before)).toString().slice(0, -2);
+  // On copies the session is the probe's, and stands for one that logged in as the role.
+  const users = places.sessionUsers.map((at) => ({ from: at, to: tokens.find(({ start }) => start === at)?.end ?? at, text: 'current_user' }));
+  return edited(statement, [...tables, ...calls, ...users]).subarray(Buffer.byteLength(before)).toString().slice(0, -2);
 }
 
 function edited(statement: Buffer, edits: readonly Edit[]): Buffer {
@@ -74,14 +78,14 @@ export async function tablesOfSql(text: string): Promise<readonly TableName[]> {
 }
 
 async function placesIn(text: string): Promise<Places> {
-  const places = { tables: [], claims: [] };
+  const places = { tables: [], claims: [], sessionUsers: [] };
   const tree: unknown = await parse(`${before}${text}\n)`).catch(() => undefined);
   collect(tree, places);
   return places;
 }
 
 /** Tables in FROM, and where a column is written with schema and table. */
-function collect(value: unknown, places: { tables: TablePlace[]; claims: number[] }): void {
+function collect(value: unknown, places: { readonly tables: TablePlace[]; readonly claims: number[]; readonly sessionUsers: number[] }): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, child] of Object.entries(value)) {
     const node = (typeof child === 'object' && child !== null ? child : {}) as Node;
@@ -93,6 +97,7 @@ function collect(value: unknown, places: { tables: TablePlace[]; claims: number[
       const [schema, table, column] = wordsOf(node['fields']);
       if (schema !== undefined && table !== undefined && column !== undefined) places.tables.push({ name: { schema, table }, at });
     }
+    if (key === 'SQLValueFunction' && node['op'] === 'SVFOP_SESSION_USER') places.sessionUsers.push(at);
     if (key === 'FuncCall' && wordsOf(node['funcname']).join('.') === 'rowseal.signed_claims') places.claims.push(at);
     collect(child, places);
   }
