@@ -14,6 +14,11 @@ export interface Landscape {
   function(oid: Oid): CatalogFunction | undefined;
   /** Ordinary roles (see RolePower) with the privilege on the relation or one of its columns, and USAGE on its schema; by name. */
   holders(relation: CatalogRelation, privilege: string): readonly CatalogRole[];
+  /**
+   * Holders whom it matters to hold back: without the owner and who inherits from it, since they could switch row security off; with them where nobody
+   * else has a privilege on the relation, since then the application is the owner.
+   */
+  subjects(relation: CatalogRelation, privilege: string): readonly CatalogRole[];
   /** The same for a function's EXECUTE. */
   callers(called: CatalogFunction): readonly CatalogRole[];
   /** Whether the role's queries on the relation are subject to its policies. */
@@ -29,6 +34,8 @@ export interface Landscape {
   /** Views and materialised views that name the relation themselves. */
   viewsOver(relation: CatalogRelation): readonly CatalogRelation[];
 }
+
+const rowPrivileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
 
 export function survey(catalog: Catalog): Landscape {
   const byOid = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
@@ -61,6 +68,12 @@ export function survey(catalog: Catalog): Landscape {
     relation: (oid) => byOid.get(oid),
     function: (oid) => functions.get(oid),
     holders: (relation, privilege) => holdersOf(privilege)(relation),
+    subjects: (relation, privilege) => {
+      const holders = holdersOf(privilege)(relation);
+      const owns = (role: CatalogRole) => roles.has(role.oid, relation.owner);
+      const others = rowPrivileges.some((each) => holdersOf(each)(relation).some((role) => role.oid !== 0 && !owns(role)));
+      return others ? holders.filter((role) => !owns(role)) : holders;
+    },
     callers: (called) => allowed(called.schema, granteesOf(called.grants, 'EXECUTE')),
     bound,
     policiesFor: (role, relation, command) =>

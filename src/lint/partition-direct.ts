@@ -22,7 +22,12 @@ function finding(child: CatalogRelation, landscape: Landscape): readonly LintFin
   if (child.rowSecurity || child.parents.length === 0 || child.kind === 'ForeignTable') return [];
   const root = landscape.ancestors(child).findLast((ancestor) => ancestor.rowSecurity);
   if (root === undefined) return [];
-  const held = privileges.map((privilege) => ({ privilege, roles: landscape.holders(child, privilege).filter((role) => isHeldBack(role, root, privilege, landscape)) })).filter(({ roles }) => roles.length > 0);
+  // Where others use the root, its owner is not whom it holds back.
+  const others = privileges.some((privilege) => landscape.subjects(root, privilege).some((role) => !landscape.roles.has(role.oid, root.owner)));
+  const meant = (role: CatalogRole) => !others || !landscape.roles.has(role.oid, root.owner);
+  const held = privileges
+    .map((privilege) => ({ privilege, roles: landscape.subjects(child, privilege).filter((role) => meant(role) && isHeldBack(role, root, privilege, landscape)) }))
+    .filter(({ roles }) => roles.length > 0);
   const [first] = held;
   if (first === undefined) return [];
   const everybody = landscape.roles.ordinary.filter((role) => held.some(({ roles }) => roles.includes(role)));

@@ -15,7 +15,8 @@ export function viewReaders(view: CatalogRelation, landscape: Landscape): readon
       if (seen.has(upper.oid)) continue;
       seen.add(upper.oid);
       // A security_invoker view asks its reader's rights on the lower view, which were counted there.
-      if (upper.kind === 'View' && upper.securityInvoker) continue;
+      // A materialised one keeps its own copy, and is found by itself.
+      if (upper.kind !== 'View' || upper.securityInvoker) continue;
       for (const role of held(upper)) readers.add(role);
       above.push(upper);
     }

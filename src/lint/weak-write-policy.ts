@@ -28,7 +28,7 @@ interface Weakness {
 function finding(table: CatalogRelation, landscape: Landscape): readonly LintFinding[] {
   const weaknesses = (['Update', 'Delete'] as const).flatMap((command) =>
     landscape
-      .holders(table, command.toUpperCase())
+      .subjects(table, command.toUpperCase())
       .filter((role) => landscape.bound(role, table))
       .flatMap((role) => weakness(role, table, command, landscape)),
   );
