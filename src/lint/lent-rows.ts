@@ -1,7 +1,8 @@
 // What a view lends: rows that its owner's policies let through and those of its readers do not.
 import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
-import { effectiveRows } from './effective-rows.ts';
-import { always, implies } from './implication.ts';
+import type { Expression } from '../policy/expression.ts';
+import { asksSession, effectiveRows } from './effective-rows.ts';
+import { always, implies, isConstant } from './implication.ts';
 import type { Landscape } from './landscape.ts';
 
 export interface Lent {
@@ -20,10 +21,16 @@ export function lentRows(view: CatalogRelation, reads: readonly CatalogRelation[
     if (guard === undefined) return [];
     // A partition without row security is read past its root by anybody.
     const seen = owner === undefined || guard !== table ? always : effectiveRows(owner, table, 'Select', landscape);
-    return others.filter((role) => landscape.bound(role, guard) && !implies(seen, effectiveRows(role, guard, 'Select', landscape))).map((role) => ({ guard, role }));
+    return others.filter((role) => landscape.bound(role, guard) && lends(seen, effectiveRows(role, guard, 'Select', landscape))).map((role) => ({ guard, role }));
   });
   const [tables, roles] = [new Set(pairs.map(({ guard }) => guard)), new Set(pairs.map(({ role }) => role))];
   return { tables: [...tables], roles: others.filter((role) => roles.has(role)) };
+}
+
+/** Policies that hold the owner itself back by the session hold whoever asks through the view: some build their interface so. */
+function lends(seen: Expression, own: Expression): boolean {
+  if (implies(seen, own) || asksSession(seen)) return false;
+  return isConstant(seen, true) || asksSession(own);
 }
 
 /** The table whose policies should hold: itself, or the ancestor that its own lack of row security passes by. */

@@ -60,6 +60,11 @@ async function readOnlyAs(query: RunQuery, become: () => Promise<void>): Promise
   await become();
 }
 
+/** The catalog is open to everybody, while a cast to regclass needs USAGE on the schema. */
+function oidOf({ schema, table }: TableName): string {
+  return `(select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${quoteLiteral(schema)} and c.relname = ${quoteLiteral(table)})`;
+}
+
 /** With row_security off, PostgreSQL answers with an error wherever a policy would have been asked. */
 async function readsPastPolicies(query: RunQuery, relation: TableName, become: () => Promise<void>): Promise<WitnessOutcome> {
   await query('set local row_security = off');
@@ -75,7 +80,7 @@ async function readsPastPolicies(query: RunQuery, relation: TableName, become: (
 
 /** The view against its own query under the role's own rights: what differs, the view lent. */
 async function viewReadsMore(query: RunQuery, view: TableName, { role, become }: { readonly role: string; readonly become: () => Promise<void> }): Promise<WitnessOutcome> {
-  const [row] = await query<{ definition: string }>(`select pg_get_viewdef(${quoteLiteral(quoteTable(view))}::regclass) as definition`);
+  const [row] = await query<{ definition: string }>(`select pg_get_viewdef(${oidOf(view)}) as definition`);
   const own = `(${(row?.definition ?? '').trim().replace(/;$/, '')})`;
   await readOnlyAs(query, become);
   const through = await countIn(query, quoteTable(view));
@@ -96,7 +101,7 @@ async function contentOf(query: RunQuery, source: string): Promise<string> {
 /** Rows of the root that are stored in the relation or below it. */
 function sameRowsOfRoot(relation: TableName, root: TableName): string {
   return `(select 1 from ${quoteTable(root)} r where r.tableoid in (with recursive t as (
-      select ${quoteLiteral(quoteTable(relation))}::regclass::oid as oid union all select i.inhrelid from pg_inherits i join t on i.inhparent = t.oid) select t.oid from t))`;
+      select ${oidOf(relation)} as oid union all select i.inhrelid from pg_inherits i join t on i.inhparent = t.oid) select t.oid from t))`;
 }
 
 /** How many rows a write without WHERE reaches. RETURNING, or a column that is read, would bring in the SELECT policies, so PL/pgSQL counts. */
@@ -124,7 +129,7 @@ async function cascaded(query: RunQuery, { from, into, set }: Extract<Witness, {
 /** What earlier transactions of the connection changed and rolled back is still counted, so only a difference says something. */
 async function changesOf(query: RunQuery, table: TableName): Promise<number> {
   const [row] = await query<{ rows: number }>(
-    `select (pg_stat_get_xact_tuples_deleted(t.oid) + pg_stat_get_xact_tuples_updated(t.oid))::int as rows from (select ${quoteLiteral(quoteTable(table))}::regclass::oid as oid) t`,
+    `select (pg_stat_get_xact_tuples_deleted(t.oid) + pg_stat_get_xact_tuples_updated(t.oid))::int as rows from (select ${oidOf(table)} as oid) t`,
   );
   return row?.rows ?? 0;
 }
