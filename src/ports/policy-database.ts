@@ -33,6 +33,8 @@ export type ApplyOutcome = 'Applied' | 'Stale';
 export interface PolicyStore {
   /** Idempotently installs our schema, functions and, where allowed, the event trigger that reports drift. */
   install(signal: AbortSignal): Promise<void>;
+  /** After a change of roles or memberships makes every session plan anew over the governed tables, once; looks only every few seconds. Returns how many tables. */
+  followRoleChanges(signal: AbortSignal): Promise<number>;
   /** Reads the catalog in one round trip; works where nothing of ours is installed. */
   observe(request: ObservationRequest, signal: AbortSignal): Promise<Observation>;
   /** Predicates to SQL. Throws DatabaseObjectMissing (table, role, column) and BadPredicate; touches nothing. */

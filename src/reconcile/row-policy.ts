@@ -99,6 +99,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
   const { cluster, databases } = options;
   const { policies: database, facts } = requireDatabase(policy, cluster, databases);
   const contributors = () => contributorsOf(databaseKeyOf(policy), cluster);
+  if (policy.spec.mode !== 'Plan') await followRoleChanges(context, database);
   const applied = new Map<string, string>();
   let tests: readonly TestOutcome[] | undefined;
   for (let round = 1; round <= maxRounds; round += 1) {
@@ -144,6 +145,12 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
 /** Somebody switched the guard off, or it was never installed: it comes back before anything else, since a table may be made any moment. */
 function guardIsMissing({ guard }: Observation, { capabilities }: ServerFacts): boolean {
   return guard?.active === false && capabilities.includes('EventTriggers');
+}
+
+/** A prepared statement would go on with the rows of a role that was revoked meanwhile. */
+async function followRoleChanges({ options, signal }: RowPolicyContext, database: PolicyDatabase): Promise<void> {
+  const tables = await database.followRoleChanges(signal);
+  if (tables > 0) options.logger.info({ tables }, 'roles changed: cached plans over governed tables were thrown away');
 }
 
 interface Enforcing extends RowPolicyContext {

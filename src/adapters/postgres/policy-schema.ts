@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { deparseSettings, tableDigestSql } from './digest-sql.ts';
 import { fenceSchemaSql } from './fence.ts';
 import { guardSchemaSql } from './guard-sql.ts';
+import { environmentSchemaSql } from './role-changes.ts';
 import { quoteLiteral } from './quote.ts';
 
 export const driftChannel = 'rowseal_drift';
@@ -69,7 +70,7 @@ const triggerStatements = [
 ] as const;
 
 /** Everything, in order; each statement may be repeated. */
-export const policySchemaSql: readonly string[] = [...statements, ...fenceSchemaSql, ...guardSchemaSql, ...triggerStatements];
+export const policySchemaSql: readonly string[] = [...statements, ...fenceSchemaSql, ...environmentSchemaSql, ...guardSchemaSql, ...triggerStatements];
 
 /** Kept as the comment on `rowseal.policy_digest`: while it stands, nothing has to be installed again. */
 export const policySchemaVersion = `rowseal schema ${createHash('sha256').update(policySchemaSql.join('\n')).digest('hex')}`;

@@ -12,6 +12,7 @@ import { installClaims } from './install-claims.ts';
 import { installPolicySchema } from './install-policy.ts';
 import { observe } from './observe.ts';
 import { renderSteps } from './render.ts';
+import { createRoleChanges } from './role-changes.ts';
 import type { Session } from './session.ts';
 
 export interface PolicyStoreOptions {
@@ -34,6 +35,7 @@ export function createPolicyStore({ session, clock, claims, fence }: PolicyStore
       throw error;
     }
   };
+  const followRoleChanges = createRoleChanges({ session, clock, ...(fence === undefined ? {} : { fence }) });
   return {
     install: (signal) =>
       fenced(async () => {
@@ -42,6 +44,7 @@ export function createPolicyStore({ session, clock, claims, fence }: PolicyStore
         await fence?.ensure(signal);
         await installClaims({ session, claims }, signal);
       }),
+    followRoleChanges: (signal) => fenced(() => followRoleChanges(signal)),
     observe: (request, signal) => session.exclusively((query) => observe(query, request), signal),
     compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
     checkLiterals: (literals, signal) => session.exclusively((query) => checkLiterals(query, literals), signal),

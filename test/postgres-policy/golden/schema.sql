@@ -44,6 +44,10 @@ create table if not exists rowseal.fence (
 
 revoke all on rowseal.fence from public;
 
+create table if not exists rowseal.role_environment (only_row boolean primary key default true check (only_row), digest text not null);
+
+revoke all on rowseal.role_environment from public;
+
 create table if not exists rowseal.guarded (
      owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null);
 
