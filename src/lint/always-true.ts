@@ -1,6 +1,9 @@
 // A policy without a condition on a table whose rows belong to somebody.
 import type { CatalogRole, PolicyExpression } from '../policy/catalog.ts';
+import type { Expression } from '../policy/expression.ts';
+import { calledFunctions } from './called-functions.ts';
 import { type Claims, claimsOf } from './claims.ts';
+import { functionTables } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding, Severity } from './lint.ts';
 import { type AskedPolicy, askedPolicies, commandsOf, means, ownColumns, policyTitled, readerAmong, sqlPolicy } from './policy-parts.ts';
@@ -17,7 +20,9 @@ export const alwaysTrue: Lint = {
   find: (landscape) => {
     const asked = askedPolicies(landscape);
     const claims = claimsOf(landscape);
-    const around = { claims, tenants: tenantColumns(landscape), landscape };
+    const [functions, tables] = [calledFunctions(landscape), functionTables(landscape)];
+    const looksUp = (expression: Expression) => functions.calledIn(expression).some((called) => tables.usesOf(called).length > 0);
+    const around = { claims, tenants: tenantColumns(landscape), landscape, looksUp };
     return asked.flatMap((each) => finding(each, around));
   },
 };
@@ -26,12 +31,13 @@ interface Around {
   readonly claims: Claims;
   readonly tenants: TenantColumns;
   readonly landscape: Landscape;
+  readonly looksUp: (expression: Expression) => boolean;
 }
 
 function finding(asked: AskedPolicy, around: Around): readonly LintFinding[] {
   const { table, policy } = asked;
   const columns = around.tenants.of(table);
-  const open = openness(asked, around.claims);
+  const open = openness(asked, around);
   if (!policy.permissive || columns.length === 0 || open === undefined) return [];
   const roles = asked.roles.filter((role) => (open === 'check' || isWide(role, asked, around)) && !heldBack(role, asked, around.claims, around.landscape));
   if (roles.length === 0) return [];
@@ -50,13 +56,13 @@ function finding(asked: AskedPolicy, around: Around): readonly LintFinding[] {
 }
 
 /** `all`: true whatever the session; `gate`: asks the session and no row; `check`: only what is written is not asked. */
-function openness({ policy, table }: AskedPolicy, claims: Claims): 'all' | 'gate' | 'check' | undefined {
+function openness({ policy, table }: AskedPolicy, { claims, looksUp }: Around): 'all' | 'gate' | 'check' | undefined {
   const { using, check } = policy;
   const deciding = using ?? check;
   if (deciding === undefined) return undefined;
   if (isTrue(deciding)) return 'all';
   if (using !== undefined && check !== undefined && isTrue(check)) return 'check';
-  return asksUser(deciding.tree, claims) && ownColumns(deciding.tree, table).length === 0 && !readsAnything(deciding) ? 'gate' : undefined;
+  return asksUser(deciding.tree, claims) && ownColumns(deciding.tree, table).length === 0 && !readsAnything(deciding) && !looksUp(deciding.tree) ? 'gate' : undefined;
 }
 
 function isTrue({ tree }: PolicyExpression): boolean {

@@ -27,6 +27,7 @@ import { ownerWithoutForce } from './owner-without-force.ts';
 import { partitionDirect } from './partition-direct.ts';
 import { plannerEstimates } from './planner-estimates.ts';
 import { policiesWithoutRowSecurity } from './policies-without-row-security.ts';
+import { policyRecursion } from './policy-recursion.ts';
 import { publicWrites } from './public-writes.ts';
 import { publication } from './publication.ts';
 import { readAllData } from './read-all-data.ts';
@@ -72,6 +73,7 @@ export const lints: readonly Lint[] = [
   partitionDirect,
   plannerEstimates,
   policiesWithoutRowSecurity,
+  policyRecursion,
   publicWrites,
   publication,
   readAllData,

@@ -100,6 +100,15 @@ function severityFor(role: CatalogRole, command: Write, { member, uses, claims, 
   return checks(true).some((tree) => namesOnlyTheUser(tree, { member, looked, claims })) ? 'warning' : undefined;
 }
 
+/** The column in `column = claim`, and nothing else. */
+function userColumn(tree: Expression, member: CatalogRelation, claims: Claims): string | undefined {
+  if (tree.kind !== 'Operator' || tree.operator !== '=') return undefined;
+  const sides = tree.args.map((side) => (side.kind === 'Cast' ? side.args[0] : side));
+  const column = sides.find((side) => side.kind === 'Column');
+  const value = sides.find((side) => side !== column);
+  return column?.kind === 'Column' && value !== undefined && asksUser(value, claims) && ownColumns(value, member).length === 0 ? column.path.at(-1) : undefined;
+}
+
 type ColumnPart = Extract<Expression, { kind: 'Column' }>;
 
 /** Under whatever alias, but not those of the policy's own table. */
@@ -109,6 +118,9 @@ function columnsOfLookup(query: QueryExpression, member: CatalogRelation, own: C
 }
 
 function namesOnlyTheUser(tree: Expression, { member, looked, claims }: { readonly member: CatalogRelation; readonly looked: ReadonlySet<string>; readonly claims: Claims }): boolean {
-  const named = ownColumns(tree, member);
-  return tree.kind === 'Operator' && tree.operator === '=' && named.length === 1 && asksUser(tree, claims) && looked.size > 1 && looked.has(named[0] ?? '');
+  const user = userColumn(tree, member, claims);
+  if (user === undefined || !looked.has(user)) return false;
+  // Nobody adds a second row under the key of an existing one.
+  const unique = (column: string) => member.indexes.some((index) => index.unique && index.columns.length === 1 && index.columns[0] === column);
+  return [...looked].some((column) => column !== user && !unique(column));
 }

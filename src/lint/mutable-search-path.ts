@@ -60,7 +60,7 @@ function finding(called: CatalogFunction, uses: readonly TableUse[], { landscape
   const owner = landscape.roles.role(called.owner);
   const lent = called.definer ? lentBy(called.owner) : [];
   const decides = deciding.get(called) ?? [];
-  const callers = landscape.callers(called).filter((role) => !landscape.roles.has(role.oid, called.owner) && (decides.some(({ roles }) => roles.includes(role)) || lent.some((table) => landscape.bound(role, table))));
+  const callers = runnersOf(called, landscape).filter((role) => !landscape.roles.has(role.oid, called.owner) && (decides.some(({ roles }) => roles.includes(role)) || lent.some((table) => landscape.bound(role, table))));
   if (callers.length === 0) return [];
   const path = called.settings.some((setting) => setting.startsWith('search_path=')) ? searchPathOf(called) : undefined;
   const way = wayIn(called, { path, uses, callers, landscape, lent: lent.length > 0 });
@@ -74,6 +74,20 @@ function finding(called: CatalogFunction, uses: readonly TableUse[], { landscape
       fix: `ALTER ${sqlFunction(called)} SET search_path = pg_catalog, pg_temp, after every name in it has its schema`,
     },
   ];
+}
+
+/** A trigger function runs for who writes a table that has the trigger, and cannot be called. */
+function runnersOf(called: CatalogFunction, landscape: Landscape): readonly CatalogRole[] {
+  if (called.returns !== 'trigger') return landscape.callers(called);
+  const writers = landscape.once(triggeredBy).get(called.oid) ?? [];
+  return landscape.roles.ordinary.filter((role) => writers.includes(role));
+}
+
+function triggeredBy(landscape: Landscape): ReadonlyMap<Oid, readonly CatalogRole[]> {
+  const fired = landscape.relations.flatMap((relation) =>
+    relation.triggers.filter((trigger) => trigger.enabled).map((trigger) => ({ called: trigger.function, roles: trigger.events.flatMap((event) => landscape.holders(relation, event.toUpperCase())) })),
+  );
+  return new Map([...Map.groupBy(fired, ({ called }) => called)].map(([called, uses]) => [called, uses.flatMap(({ roles }) => roles)]));
 }
 
 interface Lookup {

@@ -19,8 +19,9 @@ export const volatilePolicy: Lint = {
 
 const builtIn: ReadonlySet<string> = new Set(['random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'nextval', 'setval', 'set_config', 'pg_sleep', 'pg_notify', 'txid_current', 'pg_current_xact_id', 'lo_create', 'lo_unlink', 'pg_advisory_lock']);
 
-function finding({ table, policy, expressions }: AskedPolicy, functions: CalledFunctions): readonly LintFinding[] {
-  const named = [...new Set(expressions.flatMap(({ tree }) => volatileIn(tree, functions)))];
+function finding({ table, policy }: AskedPolicy, functions: CalledFunctions): readonly LintFinding[] {
+  // WITH CHECK looks at the rows that are written, one by one whatever it says.
+  const named = policy.using === undefined ? [] : [...new Set(volatileIn(policy.using.tree, functions))];
   if (named.length === 0) return [];
   return [
     {
