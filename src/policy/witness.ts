@@ -33,9 +33,14 @@ type WitnessAct =
   /** With `cascade` the tables that refer to it, too. */
   | { readonly kind: 'Truncates'; readonly table: TableName; readonly cascade: boolean };
 
+/** What came of the act itself. */
+export type Shown = Omit<WitnessOutcome, 'replay'>;
+
 export interface WitnessOutcome {
   /** NotShown: it was run, and the data that is there now does not show it. */
   readonly result: 'Shown' | 'NotShown' | 'NotRun';
   /** Counts and reasons, never row contents. */
   readonly detail: string;
+  /** The statements that were run between BEGIN and ROLLBACK, to see it by hand; empty where none was. */
+  readonly replay: readonly string[];
 }

@@ -86,5 +86,5 @@ async function remembered<W extends object>(witnesses: readonly W[], outcomes: M
     const outcome = acted[index];
     if (outcome !== undefined) outcomes.set(JSON.stringify(witness), outcome);
   });
-  return witnesses.map((witness) => outcomes.get(JSON.stringify(witness)) ?? { result: 'NotRun', detail: 'it was not acted out' });
+  return witnesses.map((witness) => outcomes.get(JSON.stringify(witness)) ?? { result: 'NotRun', detail: 'it was not acted out', replay: [] });
 }

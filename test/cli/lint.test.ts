@@ -61,6 +61,19 @@ test('keeps to the schemas asked for, and to the catalog where witnesses are not
   expect(database?.findings.map(({ lint: id, object, outcome }) => [id, object, outcome])).toEqual([['definer-view', 'other.v_notes', undefined]]);
 });
 
+test('hands out what a witness ran, to be seen by hand', async () => {
+  const [database] = JSON.parse((await lint([postgres.uri(), '-o', 'json'])).stdout) as { findings: { lint: string; object: string; outcome?: { result: string; replay: string[] } }[] }[];
+  const replay = database?.findings.find(({ lint: id, object }) => id === 'definer-view' && object === 'public.v_orders')?.outcome?.replay ?? [];
+  const counts = await withClient(postgres.uri(), async (client) => {
+    await client.query('begin');
+    const seen: unknown[] = [];
+    for (const statement of replay) seen.push(((await client.query(statement)) as { rows?: { count?: number }[] }).rows?.[0]?.count);
+    await client.query('rollback');
+    return seen.filter((count) => count !== undefined);
+  });
+  expect(counts).toEqual([2, 0]);
+});
+
 test('says why a witness was not tried where no probe role can be made', async () => {
   const { status, stdout } = await lint([postgres.uri('postgres', 'poor', 'x')]);
   expect(status).toBe(1);

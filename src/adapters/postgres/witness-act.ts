@@ -1,6 +1,6 @@
 // What each kind of witness does, and when its leak counts as shown. Counts only: no value of a row leaves the server.
 import type { TableName } from '../../policy/table-name.ts';
-import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
+import type { Shown, Witness } from '../../policy/witness.ts';
 import { errorCodeOf } from './database-error.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
@@ -10,7 +10,7 @@ import { writesOpenly } from './witness-write.ts';
 const mostRows = 1000;
 
 /** `become` turns the connection into the role; what needs the catalog is looked up before. */
-export async function actOut(query: RunQuery, witness: Witness, become: () => Promise<void>): Promise<WitnessOutcome> {
+export async function actOut(query: RunQuery, witness: Witness, become: () => Promise<void>): Promise<Shown> {
   const act = `${witness.role} reads`;
   switch (witness.kind) {
     case 'ReadsRows':
@@ -66,7 +66,7 @@ function oidOf({ schema, table }: TableName): string {
 }
 
 /** With row_security off, PostgreSQL answers with an error wherever a policy would have been asked. */
-async function readsPastPolicies(query: RunQuery, relation: TableName, become: () => Promise<void>): Promise<WitnessOutcome> {
+async function readsPastPolicies(query: RunQuery, relation: TableName, become: () => Promise<void>): Promise<Shown> {
   await query('set local row_security = off');
   await readOnlyAs(query, become);
   try {
@@ -79,7 +79,7 @@ async function readsPastPolicies(query: RunQuery, relation: TableName, become: (
 }
 
 /** The view against its own query under the role's own rights: what differs, the view lent. */
-async function viewReadsMore(query: RunQuery, view: TableName, { role, become }: { readonly role: string; readonly become: () => Promise<void> }): Promise<WitnessOutcome> {
+async function viewReadsMore(query: RunQuery, view: TableName, { role, become }: { readonly role: string; readonly become: () => Promise<void> }): Promise<Shown> {
   const [row] = await query<{ definition: string }>(`select pg_get_viewdef(${oidOf(view)}) as definition`);
   const own = `(${(row?.definition ?? '').trim().replace(/;$/, '')})`;
   await readOnlyAs(query, become);
@@ -135,7 +135,7 @@ async function changesOf(query: RunQuery, table: TableName): Promise<number> {
 }
 
 /** A function so cheap that the planner runs it first; it only counts how often it was called. */
-async function peeksBehindView(query: RunQuery, view: TableName, role: string): Promise<WitnessOutcome> {
+async function peeksBehindView(query: RunQuery, view: TableName, role: string): Promise<Shown> {
   await query(`select set_config('rowseal.peeked', '0', false)`);
   const body = `begin perform set_config('rowseal.peeked', (current_setting('rowseal.peeked')::int + 1)::text, false); return true; end`;
   await query(`create function pg_temp.rowseal_peek(anyelement) returns boolean language plpgsql cost 0.0000001 as ${quoteLiteral(body)}`);
@@ -170,7 +170,7 @@ interface Comparison {
   readonly against?: string;
 }
 
-function moreThan({ act, found, allowed, against }: Comparison): WitnessOutcome {
+function moreThan({ act, found, allowed, against }: Comparison): Shown {
   const rest = against === undefined ? '' : `, ${allowed === 0 ? 'none' : counted(allowed)} ${against}`;
   return { result: found > allowed ? 'Shown' : 'NotShown', detail: found === 0 ? `there is no row now that ${act}` : `${act} ${counted(found)}${rest}` };
 }

@@ -1,5 +1,5 @@
 // The witness that writes a table which asks no policy: an empty row, or a column set to what it is.
-import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
+import type { Shown, Witness } from '../../policy/witness.ts';
 import { errorCodeOf } from './database-error.ts';
 import { quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
@@ -7,7 +7,7 @@ import type { RunQuery } from './run-query.ts';
 type WritesOpenly = Extract<Witness, { kind: 'WritesOpenly' }>;
 
 /** Only a missing right, or a policy, answers 42501. A constraint speaks up after the write was allowed, so it shows the same. */
-export async function writesOpenly(query: RunQuery, act: WritesOpenly): Promise<WitnessOutcome> {
+export async function writesOpenly(query: RunQuery, act: WritesOpenly): Promise<Shown> {
   try {
     await query(statementOf(act));
     return { result: 'Shown', detail: `${act.role} wrote it; it was rolled back` };

@@ -3,7 +3,7 @@ import { RowsealError } from '../../model/errors.ts';
 import type { Witness, WitnessOutcome } from '../../policy/witness.ts';
 import { errorCodeOf, sayable } from './database-error.ts';
 import type { Probe } from './probe.ts';
-import { quoteName } from './quote.ts';
+import { quoteLiteral, quoteName } from './quote.ts';
 import type { RunQuery, Session } from './session.ts';
 import { testableRoles } from './testable-roles.ts';
 import { actOut } from './witness-act.ts';
@@ -28,7 +28,7 @@ export async function runWitnesses(witnesses: readonly Witness[], { session, pro
   const outcomes = new Map<Witness, WitnessOutcome>();
   for (const witness of witnesses) {
     const refusal = refusals.get(witness.role);
-    if (refusal !== undefined) outcomes.set(witness, { result: 'NotRun', detail: refusal });
+    if (refusal !== undefined) outcomes.set(witness, notRun(refusal));
   }
   const end = AbortSignal.timeout(longestMs);
   for (const batch of batchesByRole(witnesses.filter((witness) => !outcomes.has(witness)))) {
@@ -36,9 +36,13 @@ export async function runWitnesses(witnesses: readonly Witness[], { session, pro
     if (first === undefined || end.aborted) continue;
     const unavailable = await runBatch(batch, first.role, { probe, outcomes }, signal);
     if (unavailable === undefined) continue;
-    for (const witness of witnesses) if (!outcomes.has(witness)) outcomes.set(witness, { result: 'NotRun', detail: unavailable });
+    for (const witness of witnesses) if (!outcomes.has(witness)) outcomes.set(witness, notRun(unavailable));
   }
-  return witnesses.map((witness) => outcomes.get(witness) ?? { result: 'NotRun', detail: `the witnesses of other findings took ${longestMs / 1000} s` });
+  return witnesses.map((witness) => outcomes.get(witness) ?? notRun(`the witnesses of other findings took ${longestMs / 1000} s`));
+}
+
+function notRun(detail: string): WitnessOutcome {
+  return { result: 'NotRun', detail, replay: [] };
 }
 
 /** Why no witness can be run at all; undefined when this batch was. */
@@ -66,17 +70,32 @@ function batchesByRole(witnesses: readonly Witness[]): readonly (readonly Witnes
 }
 
 async function rolledBack(query: RunQuery, witness: Witness): Promise<WitnessOutcome> {
+  const replay: string[] = [];
   await query('begin');
   try {
-    await query(settings);
-    return await actOut(query, witness, () => become(query, witness));
+    const run = recorded(query, replay);
+    await run(settings);
+    return { ...(await actOut(run, witness, () => become(run, witness))), replay };
   } catch (error) {
     const code = errorCodeOf(error);
     if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) throw error;
-    return { result: 'NotRun', detail: code === '57014' ? 'it took longer than 5 s' : code === '55P03' ? 'others hold locks on the table' : `it failed: ${sayable(error)}` };
+    return { result: 'NotRun', detail: reasonOf(error, code), replay };
   } finally {
     await query('rollback').catch(() => undefined);
   }
+}
+
+function reasonOf(error: unknown, code: string): string {
+  if (code === '57014') return 'it took longer than 5 s';
+  return code === '55P03' ? 'others hold locks on the table' : `it failed: ${sayable(error)}`;
+}
+
+/** Keeps what is run as SQL that stands by itself. */
+function recorded(query: RunQuery, replay: string[]): RunQuery {
+  return async (text, values) => {
+    replay.push(values === undefined ? text : text.replaceAll(/\$(\d+)/g, (_whole, place: string) => quoteLiteral(String(values?.[Number(place) - 1]))));
+    return query(text, values);
+  };
 }
 
 /** From here on everything happens as the role; stepping out of it reaches the probe, which owns nothing. */
