@@ -26,6 +26,8 @@ export interface ObservedColumn {
   /** `pg_type.typcategory` of the base type: A array, R range, S text, D date and time, … */
   readonly category: string;
   readonly element?: ObservedElement;
+  /** Where it is another than the database's own. */
+  readonly collation?: string;
 }
 
 /** What we recorded when we applied; a policy's comment could be doctored together with its expression. */

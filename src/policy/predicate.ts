@@ -71,6 +71,12 @@ export function mapMemberships(predicate: Predicate, change: (member: Membership
   return predicate.kind === 'sql' ? predicate : { kind: 'tree', alternatives: mapAlternatives(predicate.alternatives) };
 }
 
+/** The columns that an operand reads, in arguments of functions as well. */
+export function columnsOf(operand: Operand): readonly string[] {
+  if (operand.kind === 'function') return operand.args.flatMap(columnsOf);
+  return operand.kind === 'column' ? [operand.name] : [];
+}
+
 /** The operands of a comparison, arguments of functions left out. */
 export function operandsOf(term: Comparison): readonly Operand[] {
   switch (term.kind) {

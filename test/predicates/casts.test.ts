@@ -125,6 +125,35 @@ describe.each([['15', 15], ['18', 18]] as const)('on PostgreSQL %s', (_, major) 
     }
   });
 
+  it('never fails at the ends of time, nor over two collations', async () => {
+    await flow.admin.query(`drop table if exists orders, members; create table orders (id int, at timestamptz, local timestamp, day date, a text collate "C", b text collate "POSIX", n name);
+      create table members (who text collate "POSIX"); grant select on orders, members to app; insert into members values ('x');
+      insert into orders values (1, '4714-11-24 00:00:00+00 BC', '4714-11-24 BC', '4714-11-24 BC', 'x', 'x', 'x'), (2, '294276-12-31 23:59:59+00', '294276-12-31 23:59:59', '5874897-12-31', 'y', 'y', 'y'),
+        (3, 'infinity', '-infinity', 'infinity', 'y', 'y', 'y'), (4, '2026-05-17 10:00+00', '2026-05-17 10:00', '2026-05-17', 'y', 'y', 'y')`);
+    const ids = async () => (await flow.see('app', '{"t":"4714-11-24 00:00:00+00 BC","who":"x"}', 'select id from orders order by id')).map((row) => row['id']);
+    for (const column of ['at', 'local', 'day']) {
+      for (const unit of ['minute', 'week', 'month', 'year']) {
+        const call = (name: 'date_trunc' | 'date_part') => ({ name, args: [{ value: unit }, { column }] });
+        await flow.converge('orders', { rules: rules({ function: call('date_part'), op: 'Gte', value: '-1000000' }) });
+        for (const zone of ['UTC', 'Pacific/Apia', 'America/New_York']) {
+          await flow.admin.query(`set timezone = '${zone}'`);
+          expect(await ids(), `${column} ${unit}`).toEqual([4]);
+        }
+        await flow.converge('orders', { rules: rules({ function: call('date_trunc'), op: 'Lte', now: { plus: '1000 years' } }) });
+        expect(await ids(), `${column} ${unit}`).toEqual([4]);
+      }
+    }
+    await flow.converge('orders', { rules: rules({ column: 'at', op: 'Gt', otherFunction: { name: 'date_trunc', args: [{ value: 'year' }, { claim: ['t'] }] } }) });
+    expect(await ids()).toEqual([]);
+    for (const column of ['a', 'b', 'n']) {
+      await flow.converge('orders', { rules: rules({ column, member: { table: 'members', column: 'who', where: { all: [{ column: 'who', op: 'Eq', claim: ['who'] }] } } }) });
+      expect(await ids(), column).toEqual([1]);
+    }
+    for (const [column, otherColumn] of [['a', 'b'], ['b', 'n']] as const) {
+      await expect(flow.planOf('orders', { rules: rules({ column, op: 'Eq', otherColumn }) })).rejects.toMatchObject({ code: 'BadPredicate', message: expect.stringContaining('collation') });
+    }
+  });
+
   it('compares a role with a column of another collation', async () => {
     await flow.admin.query(`drop table if exists orders; create table orders (owner text collate "POSIX", who text); grant select on orders to app; insert into orders values ('app', 'app')`);
     for (const column of ['owner', 'who']) {

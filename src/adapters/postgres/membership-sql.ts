@@ -60,6 +60,8 @@ export function helperMembership(member: Membership, scope: PredicateScope, { sc
 
 function selectSql(member: Membership, type: SqlType, inner: PredicateScope): string {
   const alias = inner.prefix.slice(0, -1);
+  // As a subselect it would bring its collation along, and clash with that of the column it is compared with.
+  const collate = columnOf(member.column, inner.table).collation === undefined ? '' : ' collate "default"';
   const where = member.where.length === 0 ? '' : ` where ${alternativesSql(member.where, inner)}`;
-  return `select cast(${inner.prefix}${quoteName(member.column)} as ${typeSql(type)}) from ${quoteTable(inner.table.table)} as ${alias}${where}`;
+  return `select cast(${inner.prefix}${quoteName(member.column)} as ${typeSql(type)})${collate} from ${quoteTable(inner.table.table)} as ${alias}${where}`;
 }

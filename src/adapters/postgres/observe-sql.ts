@@ -109,6 +109,7 @@ function columnsSql(): string {
   return `coalesce((select json_agg(json_build_object(
       'name', a.attname, 'typeSchema', bn.nspname, 'typeName', b.typname, 'declaredType', format_type(a.atttypid, a.atttypmod),
       'category', b.typcategory, 'operatorSchema', ${operatorSchemaSql('b')}, 'softInput', ${softInputSql('b')},
+      'collation', (select l.oid::regcollation::text from pg_catalog.pg_collation l where l.oid = a.attcollation and l.oid <> '"default"'::regcollation),
       'element', (select json_build_object('schema', en.nspname, 'name', e.typname, 'category', e.typcategory,
            'operatorSchema', ${operatorSchemaSql('e')}, 'softInput', ${softInputSql('e')})
          from pg_catalog.pg_type e join pg_catalog.pg_namespace en on en.oid = e.typnamespace where e.oid = ${elementSql('b')})

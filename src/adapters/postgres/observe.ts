@@ -60,6 +60,7 @@ interface ColumnRow {
   readonly softInput: boolean;
   readonly category: string;
   readonly element: ObservedElement | null;
+  readonly collation: string | null;
 }
 
 interface TableRow extends Omit<ObservedTable, 'table' | 'oid' | 'columns' | 'policies' | 'before'> {
@@ -90,8 +91,8 @@ function tableOf({ schema, table, oid, before, columns, policies, ...rest }: Tab
   };
 }
 
-function columnOf({ typeSchema, typeName, element, ...column }: ColumnRow): ObservedColumn {
-  return { ...column, baseType: { schema: typeSchema, name: typeName }, ...(element === null ? {} : { element }) };
+function columnOf({ typeSchema, typeName, element, collation, ...column }: ColumnRow): ObservedColumn {
+  return { ...column, baseType: { schema: typeSchema, name: typeName }, ...(element === null ? {} : { element }), ...(collation === null ? {} : { collation }) };
 }
 
 function policyOf(row: PolicyRow): ObservedPolicy {

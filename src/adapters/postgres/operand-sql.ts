@@ -150,11 +150,19 @@ function arraySql(arg: Operand, name: string, scope: PredicateScope): string {
   return operandSql(arg, own, scope);
 }
 
-/** A date is taken as its midnight, so that nothing depends on the session's time zone that need not. */
+/** The years in which no unit, time zone or cast leaves the range of timestamps, whatever the session's time zone. */
+const safeTimes = ["'4700-01-01 00:00:00+00 BC'", "'290000-01-01 00:00:00+00'"] as const;
+
+/** A date is taken as its midnight, so that nothing depends on the session's time zone that need not. Times at the ends of time are unknown. */
 function timeSql(arg: Operand, scope: PredicateScope): string {
   const own = typeOf(arg, scope);
-  if (own !== undefined && isBuiltIn(own, 'date')) return `cast(${operandSql(arg, own, scope)} as "pg_catalog"."timestamp")`;
-  return operandSql(arg, timeTypeOf(arg, scope), scope);
+  const isDate = own !== undefined && isBuiltIn(own, 'date');
+  const type = isDate ? own : timeTypeOf(arg, scope);
+  const value = operandSql(arg, type, scope);
+  if (arg.kind === 'now') return value;
+  const [first, last] = safeTimes.map((time) => `cast(${time} as ${typeSql(type)})`);
+  const safe = `case when ${value} between ${first} and ${last} then ${value} end`;
+  return isDate ? `cast(${safe} as "pg_catalog"."timestamp")` : safe;
 }
 
 function timeTypeOf(arg: Operand, scope: PredicateScope): SqlType {

@@ -1,10 +1,10 @@
 // Predicate trees as SQL expressions (DESIGN §3, Predicates). Whatever is unknown is NULL or false, so it denies.
-import type { Alternatives, Comparison, ComparisonOp, Membership, Operand, Predicate, Term } from '../../policy/predicate.ts';
+import { type Alternatives, columnsOf, type Comparison, type ComparisonOp, type Membership, type Operand, operandsOf, type Predicate, type Term } from '../../policy/predicate.ts';
 import { claimMissingSql, settingSql } from './claim-sql.ts';
 import { faithfulText } from './faithful-text.ts';
 import { itemsSql } from './items-sql.ts';
 import { operandSql, typeOf, usesRow } from './operand-sql.ts';
-import type { PredicateScope } from './predicate-scope.ts';
+import { columnOf, type PredicateScope } from './predicate-scope.ts';
 import { setSql } from './set-sql.ts';
 import { isArray, operatorSql, requireComparable, requireOrdered, type SqlType, textType, unfit } from './sql-type.ts';
 
@@ -23,6 +23,7 @@ export function alternativesSql(alternatives: Alternatives, scope: PredicateScop
 }
 
 function termSql(term: Term, scope: PredicateScope): string {
+  if (term.kind !== 'member') requireOneCollation(operandsOf(term), scope);
   switch (term.kind) {
     case 'member':
       return memberSql(term, scope);
@@ -35,6 +36,12 @@ function termSql(term: Term, scope: PredicateScope): string {
     case 'set':
       return setSql(term, scope);
   }
+}
+
+/** Two collations without a choice between them would be an error, to every client and at every row. */
+function requireOneCollation(operands: readonly Operand[], { table }: PredicateScope): void {
+  const collations = new Set(operands.flatMap(columnsOf).flatMap((name) => columnOf(name, table).collation ?? []));
+  if (collations.size > 1) throw unfit(`columns of the collations ${[...collations].join(' and ')} are compared`, 'compare columns of one collation');
 }
 
 function compareSql({ op, left, right, not }: Extract<Comparison, { kind: 'compare' }>, scope: PredicateScope): string {
