@@ -132,12 +132,24 @@ describe.each([18, 17, 16, 15] as const)('PostgreSQL %s with the least rights', 
     expect(await single(`select count(*)::int from pg_auth_members m join pg_roles r on r.oid = m.member where r.rolname like 'rowseal_probe%'`)).toBe(0);
   });
 
+  test('the probes of two databases on one server leave each other alone', async () => {
+    await withClient(postgres.uri(), (client) => client.query('create database second'));
+    await withClient(postgres.uri(), (client) => client.query('grant connect, temporary on database second to operator with grant option'));
+    const target = { ...session.target, database: 'second' };
+    const other = await openSession(target, signal());
+    const second = createProbe({ session: other, facts: await other.exclusively((query) => readFacts(query, target), signal()), randomness });
+    for (const each of [probe, second, probe, second]) expect(await evaluate('current_database()', each)).toBe(undefined);
+    await second.close(signal());
+    expect(await evaluate('true')).toBe(undefined);
+    await other.close();
+  });
+
   test('a temporary probe leaves no role, and takes nothing from the lasting one', async () => {
     expect(await evaluate('true')).toBe(undefined);
     const other = await newProbe({ temporary: true });
     expect(await evaluate('true', other)).toBe(undefined);
     await other.close(signal());
     expect(await evaluate('true')).toBe(undefined);
-    expect(await single(`select count(*)::int from pg_roles where rolname like 'rowseal_probe%'`)).toBe(1);
+    expect(await single(`select count(*)::int from pg_roles where rolname ~ '^rowseal_probe_[0-9]+_'`)).toBe(0);
   });
 });

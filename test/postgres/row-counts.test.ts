@@ -117,6 +117,15 @@ describe.each([18, 17, 16, 15] as const)('PostgreSQL %s with the least rights', 
     expect(await withClient(postgres.uri(), async (client) => (await client.query(`select count(*)::int as n from public.notes`)).rows)).toEqual([{ n: 0 }]);
   }, 60_000);
 
+  test('a predicate that steps out of its role can read neither the copies nor the tables', async () => {
+    const reads = (what: string): Rules => [{ name: 'sql', roles: ['app'], commands: ['Select'], using: { sql: `set_config('role', 'none', true) = 'none' and query_to_xml('select * from ${what}', true, true, '') is not null` } }];
+    // What fails shows nothing: all four rows are lost.
+    for (const what of ['pg_temp.orders', 'public.orders', 'public.members']) expect((await count(reads(what))).changes).toEqual([change('app', 0, 4)]);
+    expect((await count(reads('pg_catalog.pg_am'))).changes).toEqual([change('app', 0, 0)]);
+    const regrants: Rules = [{ name: 'sql', roles: ['app'], commands: ['Select'], using: { sql: `set_config('role', 'none', true) = 'none' and query_to_xml('grant select on pg_temp.orders to app', true, true, '') is not null` } }];
+    expect((await count(regrants)).changes).toEqual([change('app', 0, 4)]);
+  });
+
   test('signed claims count as the claims of a test, before and after', async () => {
     const database = connect({ type: 'Signed', setting: 'rowseal.token', bind: 'Transaction' });
     await admin(`create or replace function rowseal.signed_claims(text, text) returns jsonb language sql stable as 'select null::jsonb'; grant execute on function rowseal.signed_claims to public;
