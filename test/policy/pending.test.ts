@@ -23,8 +23,14 @@ describe('what a plan has in store', () => {
     ['a policy that takes another form', [drop('p'), create], 'Exchange'],
   ])('%s', (_what, steps, expected) => expect(pending(steps)).toBe(expected));
 
+  it('an exchange that also takes a restrictive policy away is a loosening', () => {
+    const fence = { ...policy, name: 'fence', as: 'Restrictive' as const };
+    expect(pending([alter, drop('fence', true)])).toBe('Loosening');
+    expect(pending([step({ kind: 'AlterPolicy', table, policy: fence }, true)])).toBe('Loosening');
+  });
+
   it('an owner that leaves takes and brings back together', () => {
-    expect(pending([drop('old'), step({ kind: 'DisableRowSecurity', table }, true)], true)).toBe('Exchange');
+    expect(pending([drop('old'), step({ kind: 'DisableRowSecurity', table }, true)], true)).toBe('Loosening');
     expect(pending([drop('old')], true)).toBe('Narrowing');
   });
 });
@@ -36,6 +42,10 @@ describe('whoever widens', () => {
   });
   it('waits for an exchange, and of two exchanges one goes first', () => {
     expect([may('Widening', 'Exchange'), may('Exchange', 'Exchange')]).toEqual([[false, false], [true, false]]);
+  });
+  it('lets permissive policies take their new form before what held the old ones back goes', () => {
+    expect([may('Exchange', 'Loosening'), may('Loosening', 'Exchange')]).toEqual([[true, true], [false, false]]);
+    expect([may('Loosening', 'Loosening'), may('Widening', 'Loosening')]).toEqual([[true, false], [false, false]]);
   });
   it('waits for nobody who only widens or has nothing to do', () => {
     for (const other of ['Widening', 'Nothing'] as const) expect([may('Widening', other), may('Exchange', other)]).toEqual([[true, true], [true, true]]);
