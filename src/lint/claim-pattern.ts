@@ -1,5 +1,5 @@
 // A claim used as a pattern: whoever is called `%` is everybody.
-import { type Expression, partsThat } from '../policy/expression.ts';
+import { type Expression, holds, partsThat } from '../policy/expression.ts';
 import { type Claims, claimsOf, settingsWith } from './claims.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
@@ -23,12 +23,18 @@ type OperatorPart = Extract<Expression, { kind: 'Operator' }>;
 /** Each pattern language's way to say: anything. */
 const anything: Readonly<Record<string, string | undefined>> = { '~~': '%', '~~*': '%', '~': '.*', '~*': '.*', '^@': undefined };
 
+/** SIMILAR TO becomes a regular expression of another language. */
+function anythingFor({ operator, args }: OperatorPart): string | undefined {
+  const similar = args.some((part) => holds(part, (inner) => inner.kind === 'Function' && inner.name === 'similar_to_escape'));
+  return similar ? '%' : anything[operator];
+}
+
 function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
   const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is OperatorPart => isMatch(part, asked, claims)));
   const [match] = matches;
   if (match === undefined) return [];
   const pattern = match.args[1];
-  const all = anything[match.operator];
+  const all = anythingFor(match);
   const place = pattern === undefined ? undefined : claims.placeOf(pattern);
   const reader = readerAmong(asked, landscape);
   return [

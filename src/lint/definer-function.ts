@@ -1,6 +1,7 @@
 // A SECURITY DEFINER function reads or writes as its owner: whoever may call it gets what the owner gets.
 import type { CatalogFunction, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import { calledFunctions, type CalledFunctions } from './called-functions.ts';
+import { callersChoice } from './dynamic-sql.ts';
 import { functionTables, type FunctionTables, type TableUse } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding, Severity } from './lint.ts';
@@ -33,18 +34,20 @@ function isCallable(each: CatalogFunction): boolean {
 
 function finding(called: CatalogFunction, { landscape, functions, tables }: Around): readonly LintFinding[] {
   const owner = landscape.roles.role(called.owner);
+  const choice = callersChoice(called);
   const uses = tables.usesOf(called).filter(({ relation, command }) => reachesAll(owner, relation, command, landscape));
-  const reached = [...new Set(uses.map(({ relation }) => relation))];
+  const chosen = choice === undefined ? [] : landscape.guarded.filter((table) => reachesAll(owner, table, 'Select', landscape));
+  const reached = [...new Set([...uses.map(({ relation }) => relation), ...chosen])];
   const callers = landscape.callers(called).filter((role) => !landscape.roles.has(role.oid, called.owner) && reached.some((table) => landscape.bound(role, table)));
-  const asks = functions.asksWhoCalls(called);
-  const severity = asks ? (callers.some((role) => role.oid === 0) ? 'info' : undefined) : gravity(called, uses);
+  const asks = functions.asksWhoCalls(called) && choice === undefined;
+  const severity = choice !== undefined ? (choice === 'Statement' ? 'error' : 'warning') : asks ? (callers.some((role) => role.oid === 0) ? 'info' : undefined) : gravity(called, uses);
   if (callers.length === 0 || severity === undefined) return [];
   return [
     {
       object: functionTitled(called),
       tables: reached.map(titled),
       severity,
-      why: `It ${verbs(uses)} ${listed(reached.map(titled))} as ${owner?.name ?? 'its owner'}, whom no policy there holds back, ${asks ? 'and asks who calls it by itself' : 'and does not ask who calls it'}; ${rolesListed(callers)} may call it.`,
+      why: `It ${choice === undefined ? verbs(uses) : choice === 'Statement' ? 'runs SQL that the caller writes, on' : 'reads what the caller names, also'} ${listed(reached.map(titled))} as ${owner?.name ?? 'its owner'}, whom no policy there holds back, ${asks ? 'and asks who calls it by itself' : 'and does not ask who calls it'}; ${rolesListed(callers)} may call it.`,
       fix: `REVOKE EXECUTE ON ${sqlFunction(called)} FROM PUBLIC${asks ? '' : `; or ALTER ${sqlFunction(called)} SECURITY INVOKER`}`,
       ...witnessOf(called, { severity, callers, reached, uses }),
     },

@@ -23,23 +23,23 @@ function finding(table: CatalogRelation, landscape: Landscape): readonly LintFin
   // Roles with the same policies have the same condition.
   const conditions = new Map(roles.map((role) => [landscape.policiesFor(role, table, 'Select').map((policy) => policy.name).join('\n'), role]));
   const needed = [...conditions.values()].flatMap((role) => missingIndexes(effectiveRows(role, table, 'Select', landscape), table)).map((sought) => costless(sought, table));
-  const missing = needed.filter(({ column, cast }) => cast || !table.indexes.some((index) => index.valid && !index.partial && index.columns[0] === column));
+  const missing = needed.filter(({ column, as }) => as !== 'Column' || !table.indexes.some((index) => index.valid && !index.partial && index.columns[0] === column));
   if (missing.length === 0) return [];
   const columns = [...new Set(missing.map(({ column }) => column))];
-  const casts = missing.filter(({ cast }) => cast).map(({ column }) => column);
+  const casts = missing.filter(({ as }) => as !== 'Column').map(({ column }) => column);
   return [
     {
       object: titled(table),
       tables: [titled(table)],
       severity: table.rowEstimate >= worthwhileRows ? 'warning' : 'info',
-      why: casts.length > 0 ? `Its policies cast ${listed(casts)} before they compare, so no index on the column itself serves them.` : `Its policies compare ${listed(columns)}, and no index begins with ${columns.length === 1 ? 'it' : 'them'}.`,
+      why: casts.length > 0 ? `Its policies cast or change ${listed(casts)} before they compare, so no index on the column itself serves them.` : `Its policies compare ${listed(columns)}, and no index begins with ${columns.length === 1 ? 'it' : 'them'}.`,
       fix: casts.length > 0 ? 'Cast the claim to the type of the column, and not the column' : columns.map((column) => `CREATE INDEX CONCURRENTLY ON ${sqlRelation(table)} (${sqlName(column)})`).join('; '),
     },
   ];
 }
 
-/** From varchar and char to text is no cast for an index. */
+/** From varchar to text is no cast for an index; PostgreSQL writes it itself. */
 function costless(sought: SoughtColumn, table: CatalogRelation): SoughtColumn {
   const type = table.columns.find((column) => column.name === sought.column)?.type ?? '';
-  return sought.cast && /^character varying|^text/.test(type) ? { ...sought, cast: false } : sought;
+  return sought.as === 'Cast' && /^character varying|^text/.test(type) ? { ...sought, as: 'Column' } : sought;
 }

@@ -8,10 +8,10 @@ export interface ExistingIndex {
   readonly columns: readonly (string | null)[];
 }
 
-/** A column that the condition seeks by equality; `cast` when it is the column that is cast, which only an index on that expression serves. */
+/** A column that the condition seeks by equality. Cast, or put through a function such as lower(), it is served only by an index on that expression. */
 export interface SoughtColumn {
   readonly column: string;
-  readonly cast: boolean;
+  readonly as: 'Column' | 'Cast' | 'Expression';
 }
 
 interface IndexedTable {
@@ -25,7 +25,7 @@ interface IndexedTable {
  */
 export function missingIndexes(condition: Expression, table: IndexedTable): readonly SoughtColumn[] {
   const found = missing(condition, table) ?? [];
-  return found.filter(({ column, cast }, index) => found.findIndex((other) => other.column === column && other.cast === cast) === index);
+  return found.filter(({ column, as }, index) => found.findIndex((other) => other.column === column && other.as === as) === index);
 }
 
 /** Columns that the condition seeks at all, served or not. */
@@ -34,8 +34,8 @@ export function soughtColumns(condition: Expression, table: Pick<IndexedTable, '
 }
 
 /** A whole, usable index that begins with the column. */
-function servesColumn({ valid, partial, columns }: ExistingIndex, { column, cast }: SoughtColumn): boolean {
-  return valid && !partial && columns[0] === (cast ? null : column);
+function servesColumn({ valid, partial, columns }: ExistingIndex, { column, as }: SoughtColumn): boolean {
+  return valid && !partial && columns[0] === (as === 'Column' ? column : null);
 }
 
 /** Undefined where no index could serve. AND needs one of its parts served, OR every one. */
@@ -66,11 +66,11 @@ function soughtBy(condition: Expression, table: string): SoughtColumn | undefine
   return sought === undefined || namesRow(other, table, true) ? undefined : sought;
 }
 
-/** The casts of varchar to text and of char that PostgreSQL writes itself cost nothing. */
 function columnIn(expression: Expression): SoughtColumn | undefined {
-  if (expression.kind === 'Column') return { column: expression.path.at(-1) ?? '', cast: false };
-  if (expression.kind !== 'Cast' || expression.args[0].kind !== 'Column') return undefined;
-  return { column: expression.args[0].path.at(-1) ?? '', cast: true };
+  if (expression.kind === 'Column') return { column: expression.path.at(-1) ?? '', as: 'Column' };
+  if (expression.kind !== 'Cast' && !(expression.kind === 'Function' && expression.schema === undefined)) return undefined;
+  const [column, ...others] = expression.args.filter((part) => part.kind !== 'Constant');
+  return column?.kind === 'Column' && others.length === 0 ? { column: column.path.at(-1) ?? '', as: expression.kind === 'Cast' ? 'Cast' : 'Expression' } : undefined;
 }
 
 /** Whether the value depends on the row: at the top every column is the row's, in a sub-query those qualified with the table. */

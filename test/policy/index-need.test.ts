@@ -22,6 +22,7 @@ test.each<[condition: string, indexes: readonly ExistingIndex[], missing: readon
   [`((tenant_id = ${claim}) OR shared)`, [], []],
   [`((tenant_id)::text = ${claim})`, [on('tenant_id')], ['tenant_id']],
   [`((tenant_id)::text = ${claim})`, [on(null)], []],
+  [`(lower(tenant_id) = ${claim})`, [on('tenant_id')], ['tenant_id']],
   [`(a = b)`, [], []],
   [`true`, [], []],
 ])('%s', async (condition, indexes, expected) => {
