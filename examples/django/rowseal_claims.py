@@ -28,7 +28,7 @@ def acting_for(claims, using="default"):
 def sign_claims(challenge, claims):
     """The format of docs/claims.md."""
     body = base64.b64encode(json.dumps(claims).encode()).decode()
-    head = f"rs1.{settings.ROWSEAL_CLAIMS_KEY_ID}.{int(time.time()) + 60}.{challenge}.{body}"
+    head = f"rs1.{int(time.time()) + 60}.{settings.ROWSEAL_CLAIMS_KEY_ID}.{challenge}.{body}"
     key = base64.b64decode(settings.ROWSEAL_CLAIMS_KEY)
     return f"{head}.{base64.b64encode(hmac.new(key, head.encode(), hashlib.sha256).digest()).decode()}"
 

@@ -10,6 +10,6 @@ export interface SigningKey {
 export function signClaims(challenge: string, claims: object, key: SigningKey): string {
   const expiry = Math.floor(Date.now() / 1000) + 60;
   const body = Buffer.from(JSON.stringify(claims)).toString('base64');
-  const head = `rs1.${key.id}.${expiry}.${challenge}.${body}`;
+  const head = `rs1.${expiry}.${key.id}.${challenge}.${body}`;
   return `${head}.${createHmac('sha256', Buffer.from(key.secret, 'base64')).update(head).digest('base64')}`;
 }

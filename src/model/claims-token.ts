@@ -17,21 +17,21 @@ export interface TokenContents {
 }
 
 const keyIdPattern = /^[A-Za-z0-9_-]{1,32}$/;
-const challengePattern = /^[A-Za-z0-9/-]{1,512}$/;
+const challengePattern = /^([0-9a-f]{2}){1,1000}$/;
 /** The database compares expiries digit by digit. */
 const expiryDigits = 10;
 const maxKeys = 8;
 const minSecretBytes = 32;
 const maxSecretBytes = 64;
 
-/** `rs1.<key id>.<expiry>.<challenge>.<claims>.<signature>`. Throws BadUsage for a challenge that is none, or a time beyond 2286. */
+/** `rs1.<expiry>.<key id>.<challenge>.<claims>.<signature>`. Throws BadUsage for a challenge that is none, or a time beyond 2286. */
 export function signClaims({ challenge, claims, expiresAt }: TokenContents, key: ClaimsKey): string {
   if (!challengePattern.test(challenge)) {
     throw new RowsealError('BadUsage', 'this is no challenge', { next: 'give what select rowseal.challenge() returned in the transaction that will use the token' });
   }
   const expiry = String(Math.max(0, Math.floor(expiresAt.getTime() / 1000))).padStart(expiryDigits, '0');
   if (expiry.length !== expiryDigits) throw new RowsealError('BadUsage', 'the expiry is too far away', { next: 'choose a time before the year 2286' });
-  const head = ['rs1', key.id, expiry, challenge, Buffer.from(claims).toString('base64')].join('.');
+  const head = ['rs1', expiry, key.id, challenge, Buffer.from(claims).toString('base64')].join('.');
   return `${head}.${createHmac('sha256', key.secret).update(head).digest('base64')}`;
 }
 

@@ -78,7 +78,7 @@ describe('the SQL we write', () => {
   });
 
   it.each([180_004, 150_018])('for checking signed claims on %s', async (versionNumber) => {
-    const objects = claimsObjects({ versionNumber, systemIdentifier: '7312345678901234567', setting: 'rowseal.token', bind: 'Transaction' });
+    const objects = claimsObjects({ versionNumber, systemIdentifier: '7312345678901234567', encoding: 'UTF8', setting: 'rowseal.token', bind: 'Transaction' });
     await expect(`${objects.join(';\n\n')};\n`).toMatchFileSnapshot(`golden/signed-claims-${Math.floor(versionNumber / 10_000)}.sql`);
   });
 

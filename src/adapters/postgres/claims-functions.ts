@@ -7,20 +7,23 @@ export interface ClaimsFunctions {
   readonly versionNumber: number;
   /** Written into the functions: reading the control file would cost more than the whole check. */
   readonly systemIdentifier: string;
+  /** The database's encoding, as `getdatabaseencoding()` names it. */
+  readonly encoding: string;
   readonly setting: string;
   readonly bind: ClaimsBinding;
 }
 
 /** Tokens beyond this are refused unread, so that no caller can make the check expensive. */
 const maxTokenBytes = 16_384;
-/** The base64 of 32 bytes. */
-const macBytes = 44;
-const dot = 0x2e;
+/** A dot and the base64 of 32 bytes. */
+const macTailBytes = 45;
+/** By its number: what a literal with a backslash means is the caller's choice (standard_conforming_strings). */
+const backslash = 92;
 
 /**
  * Run by the role that owns the keys. The functions are called from policies, with the caller's search_path: every name in
  * them is qualified and no operator is used, since a schema before pg_catalog could redefine it; SET search_path would cost
- * more. Nothing in `signed_claims` may fail: each step has excluded what the next one would raise. No block with EXCEPTION
+ * more. Nor does anything depend on how the caller wants times, numbers or bytes written. Nothing in `signed_claims` may fail: each step has excluded what the next one would raise. No block with EXCEPTION
  * from 16 on, since its subtransaction is an error inside a parallel plan.
  */
 export function claimsObjects(options: ClaimsFunctions): readonly string[] {
@@ -52,25 +55,27 @@ end $rowseal$`,
   ];
 }
 
-/** Digests of the signatures are compared: how far an early end of the comparison reaches tells nothing about the signature itself. */
-function checkFunction({ versionNumber, systemIdentifier }: ClaimsFunctions): string {
-  const soft = versionNumber >= 160_000;
+/**
+ * Each function call here is looked up anew in every transaction (about a quarter of a microsecond), so there are as few as do.
+ * Digests of the signatures are compared: how far an early end of the comparison reaches tells nothing about the signature itself.
+ */
+function checkFunction(options: ClaimsFunctions): string {
+  const soft = options.versionNumber >= 160_000;
   return `create or replace function rowseal.signed_claims(setting pg_catalog.text, bind pg_catalog.text) returns pg_catalog.jsonb
 language plpgsql stable security definer parallel ${soft ? 'restricted' : 'unsafe'} as $rowseal$
 declare ${declarations}
 begin
   if token is null or pg_catalog.int4gt(pg_catalog.octet_length(token), ${maxTokenBytes}) then return null; end if;
-${macSql}
-  if not genuine or not pg_catalog.textlike(token, 'rs1.%') or ${expiredSql} then return null; end if;
-${placeSql({ systemIdentifier })}
-  if place is null or not pg_catalog.texteq(pg_catalog.split_part(token, '.', 4), place) then return null; end if;
+${keySql(options)}
+  if ipad is null or not ${genuineSql(options)} or not pg_catalog.textlike(token, '${startLike}') or ${expiredSql} then return null; end if;
+${placeSql(options)}
   claims := pg_catalog.split_part(token, '.', 5);
-  if pg_catalog.int4ne(pg_catalog.int4mod(pg_catalog.octet_length(claims), 4), 0) or not pg_catalog.textregexeq(claims, '^${base64Pattern}$') then return null; end if;
+  if place is null or not pg_catalog.texteq(pg_catalog.split_part(token, '.', 4), place)
+    or pg_catalog.int4ne(pg_catalog.int4mod(pg_catalog.octet_length(claims), 4), 0) or not pg_catalog.textregexeq(claims, '^${base64Pattern}$') then return null; end if;
   bytes := pg_catalog.decode(claims, 'base64');
   claims := pg_catalog.encode(bytes, 'escape');
-  if pg_catalog.int4ne(pg_catalog.octet_length(claims), pg_catalog.octet_length(bytes)) then
-    if not pg_catalog.textregexeq(pg_catalog.encode(bytes, 'hex'), case when pg_catalog.texteq(pg_catalog.getdatabaseencoding(), 'UTF8')
-      then ${quoteLiteral(utf8Pattern)} else ${quoteLiteral(asciiPattern)} end) then return null; end if;
+  if pg_catalog.int4gt(pg_catalog.strpos(claims, pg_catalog.chr(${backslash})), 0) then
+    if not pg_catalog.textregexeq(pg_catalog.encode(bytes, 'hex'), ${quoteLiteral(options.encoding === 'UTF8' ? utf8Pattern : asciiPattern)}) then return null; end if;
     claims := pg_catalog.convert_from(bytes, 'UTF8');
   end if;
 ${soft ? `  if not pg_catalog.pg_input_is_valid(claims, 'pg_catalog.jsonb') then return null; end if;\n` : ''}  return claims::pg_catalog.jsonb;
@@ -78,70 +83,83 @@ ${soft ? '' : 'exception when others then return null;\n'}end $rowseal$`;
 }
 
 /** Says why, step by step as the check goes. What a token holds is only looked at once its signature is right. */
-function explainFunction({ systemIdentifier }: ClaimsFunctions, parameters: string): string {
+function explainFunction(options: ClaimsFunctions, parameters: string): string {
   const steps: readonly (readonly [condition: string, reason: string, explanation: string])[] = [
     [`token is null or pg_catalog.texteq(token, '')`, 'NoToken', `pg_catalog.concat('the setting ', setting, ' is not set in this transaction')`],
     [`pg_catalog.int4gt(pg_catalog.octet_length(token), ${maxTokenBytes})`, 'TooLong', `'a token has at most ${maxTokenBytes} bytes'`],
-    [`not pg_catalog.textregexeq(token, ${quoteLiteral(tokenPattern)})`, 'Malformed', `'this is not rs1.<key id>.<expiry>.<challenge>.<claims>.<signature>'`],
-    [`ipad is null`, 'UnknownKey', `pg_catalog.concat('no key ', pg_catalog.split_part(token, '.', 2), ' is installed')`],
-    [`not genuine`, 'WrongSignature', `'the token was altered, or signed with another key under this key id'`],
-    [expiredSql, 'Expired', `pg_catalog.concat('the token expired at ', pg_catalog.to_timestamp(pg_catalog.split_part(token, '.', 3)::pg_catalog.float8))`],
-    [`place is null`, 'Unanswerable', `'this server does not tell when a session began: grant pg_read_all_stats to the owner of rowseal.signed_claims'`],
-    [placeDiffers(1), 'AnotherBinding', `pg_catalog.concat('the policies ask for a challenge of kind ', bind)`],
-    [placeDiffers(2), 'AnotherSystem', `'the token was signed for another server'`],
-    [placeDiffers(3), 'AnotherDatabase', `'the token was signed for another database'`],
-    [placeDiffers(4), 'AnotherTime', `pg_catalog.concat('the token was signed for another ', pg_catalog.lower(bind))`],
+    [`not pg_catalog.textregexeq(token, ${quoteLiteral(tokenPattern)})`, 'Malformed', `'this is not rs1.<expiry>.<key id>.<challenge>.<claims>.<signature>'`],
+    ['ipad is null', 'UnknownKey', `pg_catalog.concat('no key ', pg_catalog.split_part(token, '.', 3), ' is installed')`],
+    [`not ${genuineSql(options)}`, 'WrongSignature', `'the token was altered, or signed with another key under this key id'`],
+    [expiredSql, 'Expired', `pg_catalog.concat('the token expired at ', pg_catalog.to_timestamp(pg_catalog.split_part(token, '.', 2)::pg_catalog.float8))`],
+    ['place is null', 'Unanswerable', `'this server does not tell when a session began: grant pg_read_all_stats to the owner of rowseal.signed_claims'`],
+    ['signed is null', 'Malformed', `'the challenge in the token is none of ours'`],
+    [placeDiffers(0), 'AnotherBinding', `pg_catalog.concat('the policies ask for a challenge of kind ', bind)`],
+    [placeDiffers(1), 'AnotherSystem', `'the token was signed for another server'`],
+    [placeDiffers(2), 'AnotherDatabase', `'the token was signed for another database'`],
+    [`${placeDiffers(3)} or ${placeDiffers(4)}`, 'AnotherTime', `pg_catalog.concat('the token was signed for another ', pg_catalog.lower(bind))`],
     [placeDiffers(5), 'AnotherUser', `pg_catalog.concat('the token was not signed for the session user ', session_user)`],
     [placeDiffers(6), 'AnotherRole', `pg_catalog.concat('the token was not signed for the role setting ', pg_catalog.current_setting('role'))`],
+    [`not pg_catalog.texteq(pg_catalog.split_part(token, '.', 4), place)`, 'Malformed', `'the challenge in the token is not as it was given'`],
   ];
   return `create or replace function rowseal.explain_claims(${parameters}, out accepted pg_catalog.bool, out reason pg_catalog.text, out explanation pg_catalog.text)
 language plpgsql stable security definer as $rowseal$
-declare ${declarations}
+declare ${declarations} signed pg_catalog.json; here pg_catalog.json;
 begin
   accepted := rowseal.signed_claims(setting, bind) is not null;
   if accepted then reason := 'Accepted'; explanation := 'the claims are believed in this place'; return; end if;
-${macSql}
-${placeSql({ systemIdentifier })}
+${keySql(options)}
+${placeSql(options)}
+  begin
+    here := pg_catalog.convert_from(pg_catalog.decode(place, 'hex'), 'UTF8')::pg_catalog.json;
+    signed := pg_catalog.convert_from(pg_catalog.decode(pg_catalog.split_part(token, '.', 4), 'hex'), 'UTF8')::pg_catalog.json;
+    if pg_catalog.json_array_length(signed) is null then signed := null; end if;
+  exception when others then signed := null;
+  end;
 ${steps.map(([condition, reason, explanation]) => `  if ${condition} then reason := '${reason}'; explanation := ${explanation}; return; end if;`).join('\n')}
   reason := 'NotJson'; explanation := 'the signed claims are not JSON that PostgreSQL can hold';
 end $rowseal$`;
 }
 
-const declarations = `token pg_catalog.text := pg_catalog.current_setting(setting, true); signed pg_catalog.int4; ipad pg_catalog.bytea; opad pg_catalog.bytea;
-  genuine pg_catalog.bool; place pg_catalog.text; bytes pg_catalog.bytea; claims pg_catalog.text;`;
+const declarations = `token pg_catalog.text := pg_catalog.current_setting(setting, true); ipad pg_catalog.bytea; opad pg_catalog.bytea;
+  bytes pg_catalog.bytea; size pg_catalog.int4; place pg_catalog.text; claims pg_catalog.text;`;
 
-/** The signature is the last 44 bytes, and signed is everything before the dot before it: bytes, so that nothing is read before it is known to be ours. */
-const macSql = `  select k.inner_pad, k.outer_pad into ipad, opad from rowseal.claims_key k where pg_catalog.texteq(k.id, pg_catalog.split_part(token, '.', 2));
-  bytes := pg_catalog.convert_to(token, pg_catalog.getdatabaseencoding());
-  signed := pg_catalog.int4mi(pg_catalog.octet_length(bytes), ${macBytes + 1});
-  genuine := ipad is not null and pg_catalog.int4gt(signed, 0) and pg_catalog.int4eq(pg_catalog.get_byte(bytes, signed), ${dot}) and pg_catalog.byteaeq(
-    pg_catalog.sha256(pg_catalog.substr(bytes, pg_catalog.int4pl(signed, 2))),
+/** `size` is how much of the token was signed: everything before the dot before the signature. */
+function keySql({ encoding }: ClaimsFunctions): string {
+  return `  select k.inner_pad, k.outer_pad into ipad, opad from rowseal.claims_key k where pg_catalog.texteq(k.id, pg_catalog.split_part(token, '.', 3));
+  bytes := pg_catalog.convert_to(token, ${quoteLiteral(encoding)});
+  size := pg_catalog.int4mi(pg_catalog.octet_length(bytes), ${macTailBytes});`;
+}
+
+/** Over bytes, so that nothing is read before it is known to be ours. That a dot stands before the signature follows: anything else there would make the claims too long by one. */
+function genuineSql({ encoding }: ClaimsFunctions): string {
+  return `(pg_catalog.int4gt(size, 0) and pg_catalog.byteaeq(
+    pg_catalog.sha256(pg_catalog.substr(bytes, pg_catalog.int4pl(size, 2))),
     pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(pg_catalog.sha256(pg_catalog.byteacat(opad,
-      pg_catalog.sha256(pg_catalog.byteacat(ipad, pg_catalog.substr(bytes, 1, signed))))), 'base64'), pg_catalog.getdatabaseencoding())));`;
+      pg_catalog.sha256(pg_catalog.byteacat(ipad, pg_catalog.substr(bytes, 1, size))))), 'base64'), ${quoteLiteral(encoding)}))))`;
+}
 
+const startLike = `rs1.${'_'.repeat(10)}.%`;
 /** Seconds since 1970 in ten digits, as they will have until 2286: compared byte by byte, since reading a number could fail. */
-const expiredSql = `pg_catalog.int4ne(pg_catalog.octet_length(pg_catalog.split_part(token, '.', 3)), 10)
-    or pg_catalog.text_pattern_le(pg_catalog.split_part(token, '.', 3), pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.int8::pg_catalog.text)`;
+const expiredSql = `pg_catalog.text_pattern_le(token, pg_catalog.concat('rs1.', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.int8))`;
 
 /** Where the caller is, as a challenge says it; NULL where that can't be known. `current_user` would be the function's owner. */
-function placeSql({ systemIdentifier }: Pick<ClaimsFunctions, 'systemIdentifier'>): string {
-  const hex = (value: string) => `pg_catalog.encode(pg_catalog.convert_to(${value}, pg_catalog.getdatabaseencoding()), 'hex')`;
-  const since = (start: string) => `pg_catalog.textcat(pg_catalog.pg_backend_pid()::pg_catalog.text, pg_catalog.textcat('-', pg_catalog.encode(pg_catalog.timestamptz_send(${start}), 'hex')))`;
-  return `  if pg_catalog.texteq(bind, 'Transaction') then place := ${since('pg_catalog.now()')};
-  elsif pg_catalog.texteq(bind, 'Session') then place := ${since('(select a.backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a)')};
-  elsif pg_catalog.texteq(bind, 'Expiry') then place := '-';
-  end if;
-  if place is not null then
-    place := pg_catalog.concat_ws('/', bind, ${quoteLiteral(systemIdentifier)}, ${hex('pg_catalog.current_database()')}, place, ${hex('session_user')}, ${hex(`pg_catalog.current_setting('role')`)});
+function placeSql({ systemIdentifier }: ClaimsFunctions): string {
+  const since = (pid: string, start: string | undefined) =>
+    `pg_catalog.encode(pg_catalog.convert_to(pg_catalog.json_build_array(bind, '${systemIdentifier}', pg_catalog.current_database(), ${pid}, ${start === undefined ? 'null' : `pg_catalog.encode(pg_catalog.timestamptz_send(${start}), 'hex')`}, session_user, pg_catalog.current_setting('role'))::pg_catalog.text, 'UTF8'), 'hex')`;
+  const pid = 'pg_catalog.pg_backend_pid()';
+  return `  if pg_catalog.texteq(bind, 'Transaction') then place := ${since(pid, 'pg_catalog.now()')};
+  elsif pg_catalog.texteq(bind, 'Expiry') then place := ${since('null', undefined)};
+  elsif pg_catalog.texteq(bind, 'Session') then
+    select ${since(pid, 'a.backend_start')} into place from pg_catalog.pg_stat_get_activity(${pid}) a where a.backend_start is not null;
   end if;`;
 }
 
 function placeDiffers(part: number): string {
-  return `not pg_catalog.texteq(pg_catalog.split_part(pg_catalog.split_part(token, '.', 4), '/', ${part}), pg_catalog.split_part(place, '/', ${part}))`;
+  return `pg_catalog.concat(pg_catalog.json_array_element_text(signed, ${part})) is distinct from pg_catalog.concat(pg_catalog.json_array_element_text(here, ${part}))`;
 }
 
 const base64Pattern = '[A-Za-z0-9+/]+={0,2}';
-const tokenPattern = `^rs1[.][A-Za-z0-9_-]+[.][0-9]{10}[.][A-Za-z0-9/-]+[.]${base64Pattern}[.]${base64Pattern}$`;
+const tokenPattern = `^rs1[.][0-9]{10}[.][A-Za-z0-9_-]+[.][0-9a-f]+[.]${base64Pattern}[.]${base64Pattern}$`;
 /** Pairs of hexadecimal digits: UTF-8 without NUL, overlong forms and surrogates (RFC 3629 §4). */
 const asciiPattern = '^(0[1-9a-f]|[1-7][0-9a-f])*$';
 const utf8Pattern = `^(${[

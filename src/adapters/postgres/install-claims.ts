@@ -80,12 +80,13 @@ async function installSigned(query: RunQuery, objects: readonly string[], { serv
 interface Server {
   readonly versionNumber: number;
   readonly systemIdentifier: string;
+  readonly encoding: string;
   readonly user: string;
 }
 
 async function readServer(query: RunQuery): Promise<Server> {
   const [row] = await query<Server>(
-    `select current_setting('server_version_num')::int as "versionNumber", (select system_identifier::text from pg_control_system()) as "systemIdentifier", current_user::text as user`,
+    `select current_setting('server_version_num')::int as "versionNumber", (select system_identifier::text from pg_control_system()) as "systemIdentifier", getdatabaseencoding()::text as encoding, current_user::text as user`,
   );
   if (row === undefined) throw new RowsealError('DatabaseStatement', 'the server does not say who it is', { retryable: true });
   return row;
