@@ -117,11 +117,12 @@ function policySteps({ owner, policy, table }: PolicyChange): readonly PhasedSte
 }
 
 /** Dropped and created again next to each other; a restrictive one before anything widens, a permissive one after everything narrowed. */
-function replaceSteps({ policy, table }: PolicyChange, observed: ObservedPolicy, why: string): readonly PhasedStep[] {
+function replaceSteps({ owner, policy, table }: PolicyChange, observed: ObservedPolicy, why: string): readonly PhasedStep[] {
   const phase = policy.as === 'Restrictive' ? phases.restrict : observed.as === 'Restrictive' ? phases.loosen : phases.widen;
-  const [drop] = dropSteps(table, [observed], why);
-  const create = createStep(policy, table, why);
-  return [...functionSteps(policy), ...(drop === undefined ? [] : [{ ...drop, phase }]), { ...create, phase }];
+  const sameKind = policy.as === observed.as && policy.command === observed.command;
+  const noWider = sameKind && !alterWidens(policy, observed, { owner, table });
+  const pair = [...dropSteps(table, [observed], why), createStep(policy, table, why)];
+  return [...functionSteps(policy), ...pair.map(({ step }) => ({ phase, step: noWider ? { ...step, widening: false } : step }))];
 }
 
 function createStep(policy: CompiledPolicy, table: ObservedTable, why: string): PhasedStep {

@@ -1,10 +1,11 @@
 // Judges whether a change to one policy could let a role see or write more: anything not provably narrower does.
 import { sameText } from './adoption.ts';
 import type { CompiledPolicy } from './compiled.ts';
-import { everyRole } from './desired.ts';
+import { type Command, everyRole } from './desired.ts';
 import { isNarrower } from './narrower.ts';
 import type { ObservedPolicy, ObservedTable } from './observed.ts';
-import { readTree } from './policy-tree.ts';
+import { type PolicyTree, readTree } from './policy-tree.ts';
+import type { Predicate } from './predicate.ts';
 
 /** Whether every role that `inner` names is also covered by `outer`; membership among roles is not looked at. */
 function rolesWithin(inner: readonly string[], outer: readonly string[]): boolean {
@@ -40,7 +41,12 @@ function expressionsNarrow(policy: CompiledPolicy, { record, deparsed }: Observe
   const integers = new Set(table.columns.filter(({ baseType }) => baseType.schema === 'pg_catalog' && ['int2', 'int4', 'int8'].includes(baseType.name)).map(({ name }) => name));
   const facts = { isInteger: (column: string) => integers.has(column) };
   return (['using', 'check'] as const).every((side) => {
-    const [next, old] = [tree[side], before[side]];
+    const [next, old] = [sideInForce(tree, side, policy.command), sideInForce(before, side, policy.command)];
     return next === undefined || old === undefined ? next === old : isNarrower(next, old, facts);
   });
+}
+
+/** PostgreSQL checks new rows by USING where an UPDATE or ALL policy has no check of its own. */
+function sideInForce(tree: PolicyTree, side: 'using' | 'check', command: Command): Predicate | undefined {
+  return tree[side] ?? (side === 'check' && (command === 'All' || command === 'Update') ? tree.using : undefined);
 }

@@ -38,6 +38,14 @@ describe('a changed predicate', () => {
     expect(await widenings(rules([region], { check: { all: [region] } }))).toEqual([true]);
   });
 
+  it('that gets a check of its own is measured by the expression that checked before', async () => {
+    await flow.converge('orders', { rules: rules([tenant]) });
+    const planned = async (check: Terms) => (await flow.planOf('orders', { rules: rules([tenant], { check: { all: check } }) })).steps.map(({ operation, widening }) => [operation.kind, widening]);
+    expect(await planned([tenant, region])).toEqual([['DropPolicy', false], ['CreatePolicy', false]]);
+    expect(await planned([region])).toEqual([['DropPolicy', false], ['CreatePolicy', true]]);
+    expect((await flow.planOf('orders', { rules: rules([tenant], { commands: ['Select'] }) })).steps.map(({ widening }) => widening)).toEqual([false, true]);
+  });
+
   it('of a restrictive rule, too', async () => {
     await flow.converge('orders', { rules: rules([tenant], { as: 'Restrictive' }) });
     expect(await widenings(rules([tenant, region], { as: 'Restrictive' }))).toEqual([false]);

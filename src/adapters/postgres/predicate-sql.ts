@@ -23,10 +23,16 @@ export function alternativesSql(alternatives: Alternatives, scope: PredicateScop
 }
 
 function termSql(term: Term, scope: PredicateScope): string {
-  if (term.kind !== 'member') requireOneCollation(operandsOf(term), scope);
+  if (term.kind === 'member') return memberSql(term, scope);
+  const operands = operandsOf(term);
+  requireOneCollation(operands, scope);
+  const sql = comparisonSql(term, scope);
+  // What only looks at the session is asked once a query, and not at every row.
+  return term.kind === 'isNull' || operands.some(usesRow) ? sql : `(select ${sql})`;
+}
+
+function comparisonSql(term: Comparison, scope: PredicateScope): string {
   switch (term.kind) {
-    case 'member':
-      return memberSql(term, scope);
     case 'isNull':
       return isNullSql(term.operand, term.not, scope);
     case 'compare':
