@@ -25,20 +25,36 @@ export function referencePage(definitions: readonly KindDefinition[]): string {
     lines.push(`## ${definition.kind} (\`${definition.shortNames.join('`, `')}\`)`, '');
     for (const [part, schema] of [['spec', definition.spec], ['status', definition.status]] as const) {
       lines.push(`### ${definition.kind}.${part}`, '', '| field | type | meaning |', '|---|---|---|');
-      rows(part, schema, (row) => lines.push(row));
+      rows(part, schema, { lines, shown: new Map() });
       lines.push('', ...ruleLines(part, schema), '');
     }
   }
   return `${lines.join('\n').replace(/\n{3,}/g, '\n\n').trimEnd()}\n`;
 }
 
-function rows(path: string, schema: Schema, push: (row: string) => void): void {
+interface Page {
+  readonly lines: string[];
+  /** Where fields that stand in several places were shown; predicates are unrolled in the schema, not here. */
+  readonly shown: Map<string, string>;
+}
+
+function rows(path: string, schema: Schema, page: Page): void {
   for (const [name, field] of Object.entries(schema.properties ?? {})) {
     const at = `${path}.${name}`;
     const required = path.startsWith('spec') && schema.required?.includes(name) === true ? ' **Required.**' : '';
-    push(`| \`${at}\` | ${typeName(field)} | ${escape(field.description ?? '')}${required} |`);
-    rows(at + suffix(field), inner(field), push);
+    const before = shownBefore(at + suffix(field), inner(field), page.shown);
+    const elsewhere = before === undefined ? '' : ` Its fields are those of \`${before}\`.`;
+    page.lines.push(`| \`${at}\` | ${typeName(field)} | ${escape(field.description ?? '')}${required}${elsewhere} |`);
+    if (before === undefined) rows(at + suffix(field), inner(field), page);
   }
+}
+
+function shownBefore(path: string, schema: Schema, shown: Map<string, string>): string | undefined {
+  if (Object.keys(schema.properties ?? {}).length < 2) return undefined;
+  const key = JSON.stringify(schema);
+  const before = shown.get(key);
+  if (before === undefined) shown.set(key, path);
+  return before;
 }
 
 function suffix(schema: Schema): string {
@@ -65,15 +81,17 @@ function typeName(schema: Schema): string {
 /** The sentences of the rules, each under the field it stands at. */
 function ruleLines(part: string, schema: Schema): string[] {
   const found: string[] = [];
-  collectRules(part, schema, found);
+  collectRules(part, schema, { found, shown: new Map() });
   return found.length === 0 ? [] : [`Rules of ${part}:`, '', ...found];
 }
 
-function collectRules(path: string, schema: Schema, found: string[]): void {
+function collectRules(path: string, schema: Schema, page: { readonly found: string[]; readonly shown: Map<string, string> }): void {
+  const { found, shown } = page;
+  if (shownBefore(path, schema, shown) !== undefined) return;
   for (const rule of schema['x-kubernetes-validations'] ?? []) found.push(`- \`${path}\`: ${escape(rule.message)}`);
-  if (schema.items) collectRules(`${path}[]`, schema.items, found);
-  if (schema.additionalProperties) collectRules(`${path}{}`, schema.additionalProperties, found);
-  for (const [name, field] of Object.entries(schema.properties ?? {})) collectRules(`${path}.${name}`, field, found);
+  if (schema.items) collectRules(`${path}[]`, schema.items, page);
+  if (schema.additionalProperties) collectRules(`${path}{}`, schema.additionalProperties, page);
+  for (const [name, field] of Object.entries(schema.properties ?? {})) collectRules(`${path}.${name}`, field, page);
 }
 
 function escape(text: string): string {
