@@ -69,6 +69,16 @@ describe.each([18, 15] as const)('PostgreSQL %s', (major) => {
     expect(await notes(`{"tenant_id":"${acme}"}`)).toBe('app can see 12 of 20 rows');
   });
 
+  test('signed claims are taken as verified', async () => {
+    await admin(`create or replace function rowseal.signed_claims(setting text, bind text) returns jsonb language sql stable as 'select null::jsonb'`);
+    await policy(`tenant on public.orders to app using (tenant = (select (rowseal.signed_claims('rowseal.token', 'Session') ->> 'tenant_id')::uuid))`);
+    const notes = async (...more: string[]) => (await explain('app', more)).summary.join('; ');
+    expect(await notes()).toMatch(/no permissive policy admits any of 20 rows; the session has no claims \(rowseal\.token is empty\)/);
+    expect(await notes('--claims', '{"sub":"ann"}')).toMatch(/the claim tenant_id is missing/);
+    expect(await notes('--claims', `{"tenant_id":"${acme}"}`)).toBe('app can see 12 of 20 rows');
+    expect(await notes('--claims', '{"tenant_id":"acme"}')).toMatch(/policy tenant fails.*22P02/);
+  });
+
   test('each policy with its own verdict: for others, restrictive, failing, recursive', async () => {
     await policy(`tenant on public.orders to app using (tenant = '${acme}')`);
     await policy(`staff on public.orders to staff using (true)`);

@@ -47,7 +47,8 @@ async function sightsOf(query: RunQuery, { request, table, policies }: Trying, r
   await fillCopy(query, copy, rows);
   await grantOnCopy(query, copy.table, { rights: 'select', roles: [request.role] });
   await query(`revoke all on ${quoteTable(copy.table)} from current_user`);
-  const actor = { ...onCopiesAs(request.role, request.claims, request.way), settings: request.settings };
+  const claimed = onCopiesAs(request.role, request.claims, request.way);
+  const actor = { ...claimed, settings: { ...request.settings, ...claimed.settings } };
   const sights = new Map<string, Sight>();
   for (const policy of policies) {
     if (policy.notFor !== undefined || policy.expression === undefined) continue;

@@ -79,8 +79,9 @@ async function sessionNotes(expression: string, { claims, settings, way }: Expla
   const reads = await readsOf(expression);
   const claimsSetting = way.type === 'Role' ? undefined : way.setting;
   const empty = reads.settings.filter((name) => name !== claimsSetting && (settings[name] ?? '') === '').map((name) => `the setting ${name} is empty`);
-  const asked = reads.claims.filter(({ setting }) => setting === claimsSetting);
-  if (asked.length > 0 && claims === undefined) return [...empty, `the session has no claims (${claimsSetting ?? ''} is empty)`];
+  const asked = reads.claims.filter(({ setting, signed }) => signed || setting === claimsSetting);
+  const [first] = asked;
+  if (first !== undefined && claims === undefined) return [...empty, `the session has no claims (${first.setting} is empty)`];
   const absent = asked.filter(({ path }) => valueAt(claims, path) === undefined).map(({ path }) => `the claim ${path.join('.')} is missing`);
   return [...empty, ...absent];
 }

@@ -4,14 +4,16 @@ import { parse } from 'libpg-query';
 type Node = Readonly<Record<string, unknown>>;
 
 interface ClaimRead {
-  /** The setting whose JSON it is in. */
+  /** The setting whose JSON it is in, or, signed, whose token vouches for it. */
   readonly setting: string;
+  readonly signed: boolean;
   readonly path: readonly string[];
   /** Types it is checked against before it is cast, as SQL. */
   readonly types: readonly string[];
 }
 
 export interface ExpressionReads {
+  /** Without those of tokens. */
   readonly settings: readonly string[];
   readonly claims: readonly ClaimRead[];
 }
@@ -25,8 +27,8 @@ export async function readsOf(text: string): Promise<ExpressionReads> {
   const claims = new Map<string, ClaimRead>();
   const tree: unknown = await parse(`SELECT (\n${text}\n)`).catch(() => undefined);
   visit(tree, tree, (tag, node, query) => {
-    const setting = tag === 'FuncCall' ? settingOf(node) : undefined;
-    if (setting !== undefined) settings.add(setting);
+    const source = tag === 'FuncCall' ? sourceOf(node) : undefined;
+    if (source !== undefined && !source.signed) settings.add(source.setting);
     const claim = tag === 'A_Expr' ? claimOf(node, query) : undefined;
     if (claim !== undefined) claims.set(JSON.stringify([claim.setting, claim.path]), claim);
   });
@@ -41,11 +43,11 @@ function longest(claims: readonly ClaimRead[]): readonly ClaimRead[] {
 function claimOf(node: Node, query: unknown): ClaimRead | undefined {
   const path = pathOf(node);
   if (path === undefined) return undefined;
-  let setting: string | undefined;
+  let source: Source | undefined;
   visit(node['lexpr'], undefined, (tag, inner) => {
-    if (tag === 'FuncCall') setting ??= settingOf(inner);
+    if (tag === 'FuncCall') source ??= sourceOf(inner);
   });
-  return setting === undefined ? undefined : { setting, path, types: typesIn(query) };
+  return source === undefined ? undefined : { ...source, path, types: typesIn(query) };
 }
 
 /** The keys of a chain of JSON operators; undefined where one is no constant. */
@@ -84,10 +86,13 @@ function typesIn(query: unknown): readonly string[] {
   return [...types];
 }
 
-function settingOf(node: Node): string | undefined {
+type Source = Pick<ClaimRead, 'setting' | 'signed'>;
+
+function sourceOf(node: Node): Source | undefined {
   const name = words(node['funcname']);
-  const reads = name.at(-1) === 'current_setting' || name.join('.') === 'rowseal.signed_claims';
-  return reads ? constants(list(node['args'])[0])[0] : undefined;
+  const signed = name.join('.') === 'rowseal.signed_claims';
+  const setting = signed || name.at(-1) === 'current_setting' ? constants(list(node['args'])[0])[0] : undefined;
+  return setting === undefined ? undefined : { setting, signed };
 }
 
 /** Every node with its name and the innermost sub-query around it. */

@@ -13,5 +13,7 @@ export function claimsOnCopies(way: ClaimsConfiguration): Plain {
 /** Claims of nobody when left out. Where PostgreSQL itself proves them, they are those of a session of the role. */
 export function onCopiesAs(role: string, claims: object | undefined, way: ClaimsConfiguration): Actor {
   const all = way.type === 'Role' ? { ...claims, role, session_user: role } : claims;
-  return { role, claims: { setting: claimsOnCopies(way).setting, text: all === undefined ? '' : JSON.stringify(all) } };
+  const text = all === undefined ? '' : JSON.stringify(all);
+  // Policies of before may ask for signed claims where those to come don't.
+  return { role, claims: { setting: claimsOnCopies(way).setting, text }, settings: { [testedSetting]: text } };
 }
