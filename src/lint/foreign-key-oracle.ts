@@ -1,10 +1,12 @@
 // A foreign key tells whether a referenced row exists, although the policies hide it.
-import type { CatalogForeignKey, CatalogRelation } from '../policy/catalog.ts';
+import type { CatalogForeignKey, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import type { Expression } from '../policy/expression.ts';
+import type { Witness } from '../policy/witness.ts';
 import { asksRow, asksSession, effectiveRows } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { listed, rolesListed, titled } from './words.ts';
+import { rowsOfTwo, valueOf } from './two-tenants.ts';
+import { listed, rolesListed, tableNameOf, titled } from './words.ts';
 
 export const foreignKeyOracle: Lint = {
   id: 'foreign-key-oracle',
@@ -33,6 +35,7 @@ function finding(table: CatalogRelation, key: CatalogForeignKey, landscape: Land
       // A random key is not guessed, so there is little to ask.
       severity: key.referencedColumns.every((name) => referenced.columns.find((column) => column.name === name)?.type === 'uuid') ? 'info' : 'warning',
       why: `${rolesListed(roles)} can INSERT here with any ${listed(key.columns)}, and learn whether ${titled(referenced)} has it.`,
+      ...witnessOf(table, referenced, { key, roles, landscape }),
       fix: `-- a composite key with what the policies of both tables pin\nFOREIGN KEY (…, ${key.columns.join(', ')}) REFERENCES ${titled(referenced)} (…, ${key.referencedColumns.join(', ')})`,
     },
   ];
@@ -41,4 +44,33 @@ function finding(table: CatalogRelation, key: CatalogForeignKey, landscape: Land
 /** Rows are hidden from some and shown to others; where all are, or none, there is nothing to ask for. */
 function hides(seen: Expression): boolean {
   return asksSession(seen) && asksRow(seen);
+}
+
+interface Asking {
+  readonly key: CatalogForeignKey;
+  readonly roles: readonly CatalogRole[];
+  readonly landscape: Landscape;
+}
+
+/** Needs a role that may write both tables, so that the hidden row can be made up, too. */
+function witnessOf(table: CatalogRelation, referenced: CatalogRelation, { key, roles, landscape }: Asking): { readonly witness?: Witness } {
+  const role = roles.find((each) => each.oid !== 0 && ['SELECT', 'INSERT'].every((privilege) => landscape.holders(referenced, privilege).includes(each)));
+  const values = key.referencedColumns.map((name) => referenced.columns.find((column) => column.name === name)).map((column) => (column === undefined ? undefined : valueOf(column, 1)));
+  if (role === undefined || values.some((value) => value === undefined)) return {};
+  const pairs = (columns: readonly string[]) => Object.fromEntries(columns.map((name, index) => [name, values[index] ?? '']));
+  const hidden = rowsOfTwo(role, referenced, pairs(key.referencedColumns), landscape);
+  const asking = rowsOfTwo(role, { ...table, foreignKeys: table.foreignKeys.filter((each) => each !== key) }, pairs(key.columns), landscape);
+  if (hidden === undefined || asking === undefined) return {};
+  return {
+    witness: {
+      role: role.name,
+      settings: hidden[0].settings,
+      kind: 'ExistenceTold',
+      hidden: { table: tableNameOf(referenced), row: hidden[0].row, key: pairs(key.referencedColumns) },
+      asking: { table: tableNameOf(table), row: asking[1].row },
+      otherSettings: asking[1].settings,
+      told: 'ByAcceptance',
+      shows: `${role.name} refers to a row of another tenant`,
+    },
+  };
 }

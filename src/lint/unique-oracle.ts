@@ -1,9 +1,11 @@
 // A unique key that spans tenants tells whether a value exists in rows that nobody shows.
 import type { CatalogIndex, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import type { Witness } from '../policy/witness.ts';
 import { asksRow, asksSession, effectiveRows } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { listed, rolesListed, sqlName, sqlRelation, titled } from './words.ts';
+import { rowsOfTwo, valueOf } from './two-tenants.ts';
+import { listed, rolesListed, sqlName, sqlRelation, tableNameOf, titled } from './words.ts';
 
 export const uniqueOracle: Lint = {
   id: 'unique-oracle',
@@ -27,9 +29,39 @@ function finding(table: CatalogRelation, index: CatalogIndex, landscape: Landsca
       // Whether a number was used already tells little; whether an address or a name is known tells something.
       severity: columns.every((name) => isNumber(table, name)) ? 'info' : 'warning',
       why: `${rolesListed(roles)} can INSERT rows of their own, and a conflict on ${listed(columns)} tells that a row exists which they do not see.`,
+      ...witnessOf(table, columns, roles, landscape),
       fix: `-- with what the policies pin in front\nCREATE UNIQUE INDEX ON ${sqlRelation(table)} (${[...pinned, ...columns].map((name) => sqlName(name)).join(', ')});\n-- then drop ${sqlName(index.name)}`,
     },
   ];
+}
+
+function witnessOf(table: CatalogRelation, columns: readonly string[], roles: readonly CatalogRole[], landscape: Landscape): { readonly witness?: Witness } {
+  const role = roles.find((each) => each.oid !== 0 && landscape.holders(table, 'SELECT').includes(each));
+  const key = madeUp(table, columns);
+  if (role === undefined || key === undefined) return {};
+  const rows = rowsOfTwo(role, table, key, landscape);
+  if (rows === undefined) return {};
+  const [mine, theirs] = rows;
+  return {
+    witness: {
+      role: role.name,
+      settings: mine.settings,
+      kind: 'ExistenceTold',
+      hidden: { table: tableNameOf(table), row: mine.row, key },
+      asking: { table: tableNameOf(table), row: theirs.row },
+      otherSettings: theirs.settings,
+      told: 'ByConflict',
+      shows: `${role.name} learns of a row of another tenant`,
+    },
+  };
+}
+
+function madeUp(table: CatalogRelation, columns: readonly string[]): Readonly<Record<string, string>> | undefined {
+  const values = columns.map((name) => {
+    const column = table.columns.find((each) => each.name === name);
+    return [name, column === undefined ? undefined : valueOf(column, 1)] as const;
+  });
+  return values.some(([, value]) => value === undefined) ? undefined : Object.fromEntries(values.map(([name, value]) => [name, value ?? '']));
 }
 
 /** Policies let the role write rows, depend on who it is, and leave the key's columns to it. */

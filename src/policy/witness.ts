@@ -30,8 +30,23 @@ type WitnessAct =
   | { readonly kind: 'WritesOpenly'; readonly table: TableName; readonly command: 'Insert' | 'Update'; readonly column?: string }
   /** The function, called without arguments, gives the role more rows than it sees in the table that the function reads. */
   | { readonly kind: 'CallReadsMore'; readonly call: { readonly schema: string; readonly name: string }; readonly table: TableName }
+  | ExistenceTold
   /** With `cascade` the tables that refer to it, too. */
   | { readonly kind: 'Truncates'; readonly table: TableName; readonly cascade: boolean };
+
+/** Under its settings the role inserts a row of one tenant; under `otherSettings`, where it does not see it, the answer to another INSERT tells of it. */
+interface ExistenceTold {
+  readonly kind: 'ExistenceTold';
+  readonly hidden: {
+    readonly table: TableName;
+    /** Column to the text of its value. */
+    readonly row: Readonly<Record<string, string>>;
+    readonly key: Readonly<Record<string, string>>;
+  };
+  readonly asking: { readonly table: TableName; readonly row: Readonly<Record<string, string>> };
+  readonly otherSettings: Readonly<Record<string, string>>;
+  readonly told: 'ByConflict' | 'ByAcceptance';
+}
 
 /** What came of the act itself. */
 export type Shown = Omit<WitnessOutcome, 'replay'>;

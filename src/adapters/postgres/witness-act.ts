@@ -4,6 +4,7 @@ import type { Shown, Witness } from '../../policy/witness.ts';
 import { errorCodeOf } from './database-error.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
+import { existenceTold } from './witness-existence.ts';
 import { writesOpenly } from './witness-write.ts';
 
 /** Enough to show a leak, few enough for any table. */
@@ -48,6 +49,9 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
         allowed: await tryCount(query, quoteTable(witness.table)),
         against: 'that it sees in the table',
       });
+    case 'ExistenceTold':
+      await become();
+      return existenceTold(query, witness);
     case 'Truncates':
       await become();
       await query(`truncate table ${quoteTable(witness.table)}${witness.cascade ? ' cascade' : ''}`);
