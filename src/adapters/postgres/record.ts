@@ -3,7 +3,7 @@ import type { CompiledPolicy } from '../../policy/compiled.ts';
 import { formatMarker } from '../../policy/marker.ts';
 import { policyState } from '../../policy/mending.ts';
 import type { Plan, PlannedTable } from '../../policy/step.ts';
-import { sameTable } from '../../policy/table-name.ts';
+import { sameTable, tableKey } from '../../policy/table-name.ts';
 import { policyDeparsedSql } from './digest-sql.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
@@ -19,8 +19,10 @@ export async function rememberFlags(query: RunQuery, { tables, leaving }: Plan):
 /** Inside the applying transaction, so that a policy without its mark never exists. */
 export async function recordPolicies(query: RunQuery, plan: Plan): Promise<void> {
   await forgetDroppedTables(query);
+  // Grouped once: a plan may hold thousands of tables.
+  const madeOf = Map.groupBy(plan.steps.flatMap(({ operation }) => ('policy' in operation ? [operation] : [])), (operation) => tableKey(operation.table));
   for (const table of plan.tables) {
-    const made = plan.steps.flatMap(({ operation }) => ('policy' in operation && sameTable(operation.table, table.table) ? [operation.policy] : []));
+    const made = (madeOf.get(tableKey(table.table)) ?? []).map(({ policy }) => policy);
     const deparsed = await deparsedDigests(query, table);
     const adopted = plan.adoptions.filter((adoption) => sameTable(adoption.table, table.table)).map(({ policy }) => policy);
     for (const policy of made) await markPolicy({ query, plan, table, policy, deparsed: deparsed.get(policy.name) ?? '' });
