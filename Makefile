@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export NPM_CONFIG_FUND := false
 
-.PHONY: help install quickstart check crds test bench-policy build clean
+.PHONY: help install quickstart check crds test bench-policy soak-policy build clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,9 +31,14 @@ crds: install ## Generate crds/ from the schemas in src/model
 test: install ## Everything, on real parts: PostgreSQL, Kubernetes API server, S3 with Object Lock
 	@scripts/test
 
-bench-policy: install ## What policies cost: predicates against hand-written filters, signed claims; ROWS and ROUNDS make it smaller
+bench-policy: install ## What policies cost: predicates, signed claims, 10,000 planned and linted, drift; ROWS and ROUNDS make it smaller
 	@node scripts/bench/predicates.ts
 	@node scripts/bench/claims.ts
+	@node scripts/bench/policies.ts
+	@node scripts/bench/drift.ts
+
+soak-policy: install ## The policy properties at length: 1,000 pairs, 100 transitions, 20 kills
+	@ROWSEAL_PAIRS=1000 ROWSEAL_TRANSITIONS=100 ROWSEAL_KILLED_TRANSITIONS=20 vitest run test/properties --testTimeout=7200000
 
 build: install ## Compile to dist/ for shipping
 	npm run --silent build
