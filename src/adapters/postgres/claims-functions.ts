@@ -23,8 +23,9 @@ const backslash = 92;
 /**
  * Run by the role that owns the keys. The functions are called from policies, with the caller's search_path: every name in
  * them is qualified and no operator is used, since a schema before pg_catalog could redefine it; SET search_path would cost
- * more. Nor does anything depend on how the caller wants times, numbers or bytes written. Nothing in `signed_claims` may fail: each step has excluded what the next one would raise. No block with EXCEPTION
- * from 16 on, since its subtransaction is an error inside a parallel plan.
+ * more. Nor does anything depend on how the caller wants times, numbers or bytes written. Nothing in `signed_claims` may
+ * fail: each step has excluded what the next one would raise. No block with EXCEPTION from 16 on, since its subtransaction
+ * is an error inside a parallel plan.
  */
 export function claimsObjects(options: ClaimsFunctions): readonly string[] {
   const bindParameter = `bind pg_catalog.text default ${quoteLiteral(options.bind)}`;
