@@ -3,6 +3,7 @@ import { describeError } from '../model/errors.ts';
 import type { RowPolicyStatus } from '../model/kinds.ts';
 import type { PolicyDatabase, RowChange, RowCountRequest } from '../ports/policy-database.ts';
 import type { RowPolicyContext } from './row-policy-report.ts';
+import { rehearsalRefusal } from './row-policy-tests.ts';
 
 type PlanStatus = NonNullable<RowPolicyStatus['plan']>;
 
@@ -11,8 +12,11 @@ const maxSentences = 16;
 const maxSentenceLength = 512;
 
 /** The plan's status with its row counts; those of the last look where it is the same plan. */
-export async function withRowCounts({ policy, options, signal }: RowPolicyContext, { database, plan, request }: { readonly database: PolicyDatabase; readonly plan: PlanStatus; readonly request: RowCountRequest }): Promise<PlanStatus> {
+export async function withRowCounts(context: RowPolicyContext, { database, plan, request }: { readonly database: PolicyDatabase; readonly plan: PlanStatus; readonly request: RowCountRequest }): Promise<PlanStatus> {
+  const { policy, options, signal } = context;
   if (plan.total === 0) return plan;
+  const refusal = await rehearsalRefusal(context, request);
+  if (refusal !== undefined) return { ...plan, rows: [], notCounted: [refusal.message.slice(0, maxSentenceLength)] };
   const before = policy.status.plan;
   if (before?.digest === plan.digest && before.rows !== undefined) {
     return { ...plan, rows: before.rows, ...(before.notCounted === undefined ? {} : { notCounted: before.notCounted }) };

@@ -332,6 +332,17 @@ describe('tests in the manifest', () => {
     expect(ready()).toEqual(['True', 'Enforced']);
   });
 
+  it('tell nothing of rows that a widening plan would show to who may not widen', async () => {
+    await reconcile();
+    cluster.put('DatabaseConnection', connection, { ...connectionSpec, grants: [{ name: 'one', namespaces: { from: 'Same' }, tables: ['orders'] }] });
+    change({ ...live(2), rules: [{ name: 'all', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Gt', value: '0' }] } }] });
+    settle();
+    await reconcile();
+    expect(ready()).toEqual(['False', 'NotGranted']);
+    expect(status().tests ?? []).toEqual([]);
+    expect(status().plan?.rows ?? []).toEqual([]);
+  });
+
   it('never keep drift from being mended, whatever the rows have become', async () => {
     change(live(1));
     await reconcile();
