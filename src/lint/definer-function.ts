@@ -40,7 +40,8 @@ function finding(called: CatalogFunction, { landscape, functions, tables }: Arou
   const reached = [...new Set([...uses.map(({ relation }) => relation), ...chosen])];
   const callers = landscape.callers(called).filter((role) => !landscape.roles.has(role.oid, called.owner) && reached.some((table) => landscape.bound(role, table)));
   const asks = functions.asksWhoCalls(called) && choice === undefined;
-  const severity = choice !== undefined ? (choice === 'Statement' ? 'error' : 'warning') : asks ? (callers.some((role) => role.oid === 0) ? 'info' : undefined) : gravity(called, uses);
+  if (isMembershipHelper(called)) return callers.length === 0 ? [] : [helperFinding(called, callers, reached)];
+  const severity = choice !== undefined ? (choice === 'Statement' ? 'error' : 'warning') : asks ? (callers.some((role) => role.oid === 0) && called.schema !== 'rowseal' ? 'info' : undefined) : gravity(called, uses);
   if (callers.length === 0 || severity === undefined) return [];
   return [
     {
@@ -52,6 +53,21 @@ function finding(called: CatalogFunction, { landscape, functions, tables }: Arou
       ...witnessOf(called, { severity, callers, reached, uses }),
     },
   ];
+}
+
+/** A lookup of ours: it gives a policy the caller's memberships, and takes the claims as arguments. */
+function isMembershipHelper({ schema, name }: CatalogFunction): boolean {
+  return schema === 'rowseal' && /^member_[0-9a-f]{24}$/.test(name);
+}
+
+function helperFinding(called: CatalogFunction, callers: readonly CatalogRole[], reached: readonly CatalogRelation[]): LintFinding {
+  return {
+    object: functionTitled(called),
+    tables: reached.map(titled),
+    severity: 'info',
+    why: `A RowPolicy looks memberships up with it in ${listed(reached.map(titled))}; ${rolesListed(callers)} may call it with claims of its own making, and learn whose memberships are which.`,
+    fix: 'Nothing, where memberships are no secret; else compare with a column instead of a membership',
+  };
 }
 
 function gravity(called: CatalogFunction, uses: readonly TableUse[]): Severity | undefined {

@@ -1,6 +1,7 @@
 // Functions whose names mean what the caller's search_path says: where they run as somebody else, or decide about rows, the caller decides.
 import type { CatalogFunction, CatalogRelation, CatalogRole, Oid } from '../policy/catalog.ts';
-import { calledFunctions, codeOf } from './called-functions.ts';
+import { hasBareNames } from './bare-names.ts';
+import { calledFunctions } from './called-functions.ts';
 import { functionTables, searchPathOf, type TableUse } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding, Severity } from './lint.ts';
@@ -100,6 +101,7 @@ interface Lookup {
 }
 
 function wayIn(called: CatalogFunction, { path, uses, callers, landscape, lent }: Lookup): { readonly severity: Severity; readonly why: string } | undefined {
+  if (!hasBareNames(called) && uses.every(({ qualified }) => qualified)) return undefined;
   const makers = lent ? callers.filter((role) => mayCreateIn(role, path, landscape)) : [];
   if (makers.length > 0) return { severity: 'error', why: `${rolesListed(makers)} can make functions and operators where it looks for them.` };
   const bare = [...new Set(uses.filter(({ qualified }) => !qualified).map(({ relation }) => relation.name))];
@@ -107,7 +109,7 @@ function wayIn(called: CatalogFunction, { path, uses, callers, landscape, lent }
   if (bare.length > 0 && temporary.length > 0 && path?.at(-1) !== 'pg_temp') {
     return { severity: 'warning', why: `It names ${listed(bare)} without a schema, and a temporary table of that name, which ${rolesListed(temporary)} can make, is found first.` };
   }
-  return path === undefined && called.definer && codeOf(called).trim() !== '' ? { severity: 'info', why: 'It leaves search_path to the session; nobody who may call it can make use of that now.' } : undefined;
+  return path === undefined && called.definer ? { severity: 'info', why: 'It leaves search_path to the session; nobody who may call it can make use of that now.' } : undefined;
 }
 
 /** Without a path of its own, any schema that the caller can make things in will do. */
