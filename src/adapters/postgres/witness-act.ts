@@ -5,6 +5,7 @@ import { errorCodeOf } from './database-error.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
 import { existenceTold } from './witness-existence.ts';
+import { oidOf } from './witness-size.ts';
 import { writesOpenly } from './witness-write.ts';
 
 /** Enough to show a leak, few enough for any table. */
@@ -62,11 +63,6 @@ export async function actOut(query: RunQuery, witness: Witness, become: () => Pr
 async function readOnlyAs(query: RunQuery, become: () => Promise<void>): Promise<void> {
   await query('set transaction read only');
   await become();
-}
-
-/** The catalog is open to everybody, while a cast to regclass needs USAGE on the schema. */
-function oidOf({ schema, table }: TableName): string {
-  return `(select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${quoteLiteral(schema)} and c.relname = ${quoteLiteral(table)})`;
 }
 
 /** With row_security off, PostgreSQL answers with an error wherever a policy would have been asked. */

@@ -7,6 +7,7 @@ import { quoteLiteral, quoteName } from './quote.ts';
 import type { RunQuery, Session } from './session.ts';
 import { testableRoles } from './testable-roles.ts';
 import { actOut } from './witness-act.ts';
+import { tooLarge } from './witness-size.ts';
 
 export interface WitnessRunner {
   readonly session: Pick<Session, 'transaction'>;
@@ -75,7 +76,7 @@ async function rolledBack(query: RunQuery, witness: Witness): Promise<WitnessOut
   try {
     const run = recorded(query, replay);
     await run(settings);
-    return { ...(await actOut(run, witness, () => become(run, witness))), replay };
+    return { ...((await tooLarge(query, witness)) ?? (await actOut(run, witness, () => become(run, witness)))), replay };
   } catch (error) {
     const code = errorCodeOf(error);
     if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) throw error;
