@@ -1,6 +1,7 @@
 // Plans one RowPolicy over a read-only transaction of its own: no lock, no role, nothing installed.
 import { withTemporaryProbe } from '../adapters/postgres/command-session.ts';
 import { checkLiterals } from '../adapters/postgres/check-literals.ts';
+import { renderIndexes } from '../adapters/postgres/build-indexes.ts';
 import { compileDesired } from '../adapters/postgres/compile.ts';
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
 import { countRows } from '../adapters/postgres/count-rows.ts';
@@ -22,6 +23,7 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
 import type { RenderedStep, RowCountRequest, RowCounts } from '../ports/policy-database.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
+import { wantedIndexes } from '../reconcile/row-policy-indexes.ts';
 import { type Look, lookAt } from '../reconcile/row-policy-look.ts';
 import { databaseKeyOf, sqlMayUse, sqlTexts, widenRefusal } from '../reconcile/row-policy-scope.ts';
 import { systemRandomness } from './system.ts';
@@ -60,7 +62,7 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows 
     rowPolicy: describeObject('RowPolicy', policy.metadata),
     database: `${target.database} at ${target.host}:${target.port}`,
     digest: approvalDigest(plan, policy.spec, observation, facts),
-    steps: renderSteps(plan.steps),
+    steps: [...renderIndexes(wantedIndexes(policy, { desired, observation })), ...renderSteps(plan.steps)],
     diff: diffOf(plan, observation),
     adoptions: plan.adoptions.length,
     ...(rows && plan.steps.length > 0 ? { rows: await countedRows(target, request, signal) } : {}),

@@ -1,6 +1,7 @@
 // Observed state: what the catalog says about the tables, as far as policies need it.
 import type { Command, PolicyMode, RowSecurity } from './desired.ts';
 import type { ObservedGuard } from './guard.ts';
+import type { ExistingIndex } from './index-need.ts';
 import type { PolicyMarker } from './marker.ts';
 import type { TableName } from './table-name.ts';
 
@@ -79,6 +80,8 @@ export interface ObservedTable {
   readonly rowSecurity: boolean;
   readonly forced: boolean;
   readonly columns: readonly ObservedColumn[];
+  /** Left out where nobody looked. */
+  readonly indexes?: readonly ExistingIndex[];
   /** By name. */
   readonly policies: readonly ObservedPolicy[];
   /** Roles that row security would bind and does not bind fully yet, with the roles asked for whose rights each has; none once it is forced. */

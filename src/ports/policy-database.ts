@@ -2,6 +2,7 @@
 import type { RowPolicySpec } from '../model/kinds.ts';
 import type { CompiledState, LiteralCast } from '../policy/compiled.ts';
 import type { Desired } from '../policy/desired.ts';
+import type { IndexNeed } from '../policy/index-work.ts';
 import type { Observation } from '../policy/observed.ts';
 import type { Plan, Step } from '../policy/step.ts';
 import type { TableName } from '../policy/table-name.ts';
@@ -42,6 +43,11 @@ export interface PolicyStore {
   /** Throws BadPredicate for a literal that is no value of the type it is compared as. */
   checkLiterals(literals: readonly LiteralCast[], signal: AbortSignal): Promise<void>;
   render(steps: readonly Step[]): readonly RenderedStep[];
+  renderIndexes(needs: readonly IndexNeed[]): readonly RenderedStep[];
+  /** On a connection of its own, for as long as it takes; may be repeated after any end. Throws WaitingForLock, Fenced, DatabaseStatement. */
+  buildIndexes(needs: readonly IndexNeed[], signal: AbortSignal): Promise<void>;
+  /** How far the build is, in words; undefined when none runs. */
+  indexProgress(signal: AbortSignal): Promise<string | undefined>;
   /** All steps in one transaction, or nothing. Throws WaitingForLock, DatabasePrivilege, DatabaseConflict, DatabaseStatement. */
   apply(plan: Plan, signal: AbortSignal): Promise<ApplyOutcome>;
   /** Calls back soon after anybody else changed policies or tables, until the signal is aborted. Polling is the caller's. */

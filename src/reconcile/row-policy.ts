@@ -14,9 +14,11 @@ import type { ServerFacts } from '../ports/database.ts';
 import type { PolicyDatabase, RowCountRequest, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
 import { createFindings } from './findings.ts';
+import { createIndexBuilds, type IndexBuilds } from './index-builds.ts';
 import type { Readiness } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
 import { reportFindings } from './row-policy-findings.ts';
+import { followBuild, saying, wantedIndexes, whileBuilding } from './row-policy-indexes.ts';
 import { leaveFor } from './row-policy-leave.ts';
 import { type Look, lookAt } from './row-policy-look.ts';
 import { pauseOf } from './row-policy-pause.ts';
@@ -34,6 +36,7 @@ export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler
   const drift = createDriftWatch(options.logger);
   const settlings = new Map<string, Settling>();
   const findings = createFindings(options.clock);
+  const indexes = createIndexBuilds(options);
   return {
     kind: 'RowPolicy',
     reconcile: async (key, signal): Promise<ReconcileOutcome> => {
@@ -50,7 +53,7 @@ export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler
           for (const other of policiesOf(databaseKey, options.cluster)) options.enqueue(other.metadata);
         });
       }
-      const { againInMs, tables, changed } = await enforce(context, settlingOf(settlings, databaseKey, options));
+      const { againInMs, tables, changed } = await enforce({ ...context, settling: settlingOf(settlings, databaseKey, options), indexes });
       if (changed === true && database !== undefined) findings.touch(database);
       if (tables !== undefined && database !== undefined) await reportFindings(context, findings.of(database, { spec: policy.spec, tables }, signal));
       return { requeueAfterMs: Math.min(pollMs, againInMs ?? pollMs) };
@@ -65,8 +68,8 @@ function settlingOf(settlings: Map<string, Settling>, { namespace, name }: Objec
   return settling;
 }
 
-async function enforce(context: RowPolicyContext, settling: Settling): Promise<Omit<Outcome, 'readiness'>> {
-  const { policy, options, signal } = context;
+async function enforce(context: Enforcing): Promise<Omit<Outcome, 'readiness'>> {
+  const { policy, options, signal, settling } = context;
   const pause = pauseOf(policy, options.clock.now());
   if (pause.kind === 'Paused') {
     const message = `nothing is applied or mended until ${pause.until}, because of the annotation ${pauseAnnotation}`;
@@ -77,7 +80,7 @@ async function enforce(context: RowPolicyContext, settling: Settling): Promise<O
   const status: Partial<RowPolicyStatus> = {};
   try {
     if (pause.kind === 'Refused') options.cluster.notify(policy, { type: 'Warning', reason: 'PauseRefused', action: 'Pause', message: pause.why });
-    const { readiness, ...outcome } = await enforceOnce({ ...context, settling }, status);
+    const { readiness, ...outcome } = await enforceOnce(context, status);
     if (readiness.state === 'ready') await writeStatus(context, readiness, { ...policy.status, ...status });
     else await reportFailure(context, readiness, status);
     return outcome;
@@ -97,7 +100,8 @@ function hasNoSay({ status }: Resource<'RowPolicy'>, error: unknown): boolean {
 async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>): Promise<Outcome> {
   const { policy, options, signal } = context;
   const { cluster, databases } = options;
-  const { policies: database, facts } = requireDatabase(policy, cluster, databases);
+  const connected = requireDatabase(policy, cluster, databases);
+  const { policies: database, facts } = connected;
   const contributors = () => contributorsOf(databaseKeyOf(policy), cluster);
   if (policy.spec.mode !== 'Plan') await followRoleChanges(context, database);
   const applied = new Map<string, string>();
@@ -106,7 +110,8 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     const look = await lookAndPlan(context, database);
     const { desired, observation, plan } = look;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
-    status.plan = planStatus(digest, database.render(plan.steps));
+    const needs = wantedIndexes(policy, look);
+    status.plan = planStatus(digest, [...database.renderIndexes(needs), ...database.render(plan.steps)]);
     Object.assign(status, tablesStatus(policy, look, applied));
     const tables = desired.tables.map(({ table }) => table);
     const countRows = async (plan: NonNullable<RowPolicyStatus['plan']>) => {
@@ -115,13 +120,15 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
     if (policy.spec.mode === 'Plan') {
       context.settling.report(contributorOf(policy), 'Nothing');
       await countRows(status.plan);
-      return { readiness: planOnly(plan), tables };
+      return { readiness: planOnly(plan.steps.length + needs.length), tables };
     }
     if (round === 1 && guardIsMissing(observation, facts)) {
       await database.install(signal);
       continue;
     }
-    const leave = await leaveFor({ policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) });
+    const build = await followBuild(context, context.indexes, { database: connected, needs });
+    const asked = { policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) };
+    const leave = whileBuilding(await leaveFor(asked), build);
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await testBefore(context, { database, request: testRequest(policy, look) });
     if (tests !== undefined) status.tests = testsStatus(tests);
@@ -137,7 +144,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       requirePassed(policy, tests);
     }
     if (leave.waiting !== undefined) await countRows(status.plan);
-    return { ...(leave.waiting ?? { readiness: enforced(look) }), tables, changed: applied.size > 0 };
+    return { ...(leave.waiting ?? { readiness: saying(enforced(look), build) }), tables, changed: applied.size > 0 };
   }
   throw new RowsealError('DatabaseConflict', 'the tables keep changing while their policies are planned', { object: describeObject('RowPolicy', policy.metadata), next: 'it is tried again', retryable: true });
 }
@@ -155,6 +162,7 @@ async function followRoleChanges({ options, signal }: RowPolicyContext, database
 
 interface Enforcing extends RowPolicyContext {
   readonly settling: Settling;
+  readonly indexes: IndexBuilds;
 }
 
 interface PlannedLook extends Look {
@@ -232,7 +240,7 @@ function testRequest({ spec }: Resource<'RowPolicy'>, { desired, observation, pl
   return { tests: spec.tests ?? [], schema: spec.target.schema, desired, observation, plan };
 }
 
-function planOnly(plan: Plan): Readiness {
-  if (plan.steps.length === 0) return { state: 'ready', reason: 'Enforced', message: 'mode is Plan, and the database equals the manifest' };
-  return { state: 'stalled', reason: 'PlanOnly', message: `mode is Plan: ${plan.steps.length} statements are reported in status.plan and not applied; set mode: Enforce to apply them` };
+function planOnly(statementCount: number): Readiness {
+  if (statementCount === 0) return { state: 'ready', reason: 'Enforced', message: 'mode is Plan, and the database equals the manifest' };
+  return { state: 'stalled', reason: 'PlanOnly', message: `mode is Plan: ${statementCount} statements are reported in status.plan and not applied; set mode: Enforce to apply them` };
 }

@@ -1,5 +1,6 @@
 // RowPolicy end to end but for Kubernetes: manifests in a Cluster in memory, a real PostgreSQL behind the ports.
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readFacts } from '../../src/adapters/postgres/facts.ts';
 import { createPolicyChecks } from '../../src/adapters/postgres/policy-checks.ts';
@@ -432,5 +433,39 @@ describe('a selector', () => {
     await reconcile();
     expect([status().tables?.length, status().tablesTotal]).toEqual([64, 71]);
     expect(condition('Ready')?.message).toContain('71 tables');
+  });
+});
+
+describe('indexes: Create', () => {
+  it('come first while changes wait, and repairs do not', async () => {
+    const writer = new pg.Client({ connectionString: postgres.uri() });
+    await writer.connect();
+    // A writer that is older than the build keeps it waiting.
+    await writer.query(`begin; insert into orders values (3, 'a')`);
+    change({ indexes: 'Create' });
+    await reconcile();
+    expect([...ready(), condition('Reconciling')?.status]).toEqual(['False', 'BuildingIndexes', 'True']);
+    expect(status().plan?.steps[0]).toMatchObject({ sql: expect.stringContaining('create index concurrently'), widening: false });
+    expect(await visible()).toEqual([1, 2]);
+    await writer.query('rollback');
+    await writer.end();
+    await expect.poll(async () => (await reconcile(), ready()), { timeout: 10_000 }).toEqual(['True', 'Enforced']);
+    expect(await visible()).toEqual([1]);
+    await flow.admin.query('alter table orders disable row level security; drop index if exists public.nothing; alter table orders rename tenant_id to gone; alter table orders add tenant_id text');
+    await reconcile();
+    expect(await visible()).not.toEqual([1, 2]);
+  });
+
+  it('that can not be created are named, and the policies are in force all the same', async () => {
+    await flow.admin.query(`alter table orders add document point`);
+    change({ indexes: 'Create', rules: [{ name: 'r', roles: ['app'], commands: ['All'], using: { all: [{ column: 'id', op: 'Eq', value: '1' }] } }, { name: 's', roles: ['app'], commands: ['Select'], using: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['t'] }] } }] });
+    await flow.admin.query(`create function refuse() returns event_trigger language plpgsql as $$ begin raise exception 'no'; end $$; create event trigger refuse on ddl_command_start when tag in ('CREATE INDEX') execute function refuse()`);
+    try {
+      await expect.poll(async () => (await reconcile(), ready()), { timeout: 10_000 }).toEqual(['True', 'Enforced']);
+      expect(condition('Ready')?.message).toContain('an index could not be created');
+      expect(await visible()).toEqual([1]);
+    } finally {
+      await flow.admin.query('drop event trigger refuse; drop function refuse()');
+    }
   });
 });

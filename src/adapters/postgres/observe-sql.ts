@@ -58,7 +58,7 @@ ${wantedSql(records)}select json_build_object(
      'rowSecurity', c.relrowsecurity, 'forced', c.relforcerowsecurity, 'readers', ${readersSql()},
      'digest', ${digestFunction ? 'rowseal.policy_digest(c.oid)' : tableDigestSql('c')},
      'before', ${before}, 'applied', ${applied}, 'declared', ${declared}, 'bornClosed', ${bornClosed},
-     'columns', ${columnsSql()},
+     'columns', ${columnsSql()}, 'indexes', ${indexesSql()},
      'policies', coalesce((select json_agg(json_build_object(
         'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},
         'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
@@ -102,6 +102,14 @@ function readersSql(): string {
         from pg_catalog.pg_roles r
        where not r.rolsuper and not r.rolbypassrls and r.rolname !~ '^pg_' and r.rolname <> current_user
          and (r.oid = c.relowner or has_table_privilege(r.oid, c.oid, 'SELECT'))), '[]'::json) end`;
+}
+
+/** Key columns in order; null for an expression. */
+function indexesSql(): string {
+  return `coalesce((select json_agg(json_build_object('valid', i.indisvalid and i.indisready, 'partial', i.indpred is not null,
+      'columns', (select json_agg(a.attname order by k.place) from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+         left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number and k.number <> 0 where k.place <= i.indnkeyatts)) order by i.indexrelid)
+    from pg_catalog.pg_index i where i.indrelid = c.oid), '[]'::json)`;
 }
 
 /** Columns with the base type under any domain, where its own equality lives, and whether its input errors can be caught. */

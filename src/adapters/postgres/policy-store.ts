@@ -5,6 +5,7 @@ import type { PolicyStore } from '../../ports/policy-database.ts';
 import { RowsealError } from '../../model/errors.ts';
 import { applyPlan } from './apply.ts';
 import { checkLiterals } from './check-literals.ts';
+import { buildIndexes, indexProgress, renderIndexes } from './build-indexes.ts';
 import { compileDesired } from './compile.ts';
 import { listenForDrift } from './drift.ts';
 import type { Fence } from './fence.ts';
@@ -16,7 +17,7 @@ import { createRoleChanges } from './role-changes.ts';
 import type { Session } from './session.ts';
 
 export interface PolicyStoreOptions {
-  readonly session: Pick<Session, 'pid' | 'transaction' | 'exclusively' | 'listen'>;
+  readonly session: Pick<Session, 'target' | 'pid' | 'transaction' | 'exclusively' | 'listen'>;
   readonly clock: Clock;
   readonly claims: ClaimsConfiguration;
   /** Left out where nobody else could apply. */
@@ -49,6 +50,13 @@ export function createPolicyStore({ session, clock, claims, fence }: PolicyStore
     compile: (desired, observation) => compileDesired(desired, observation, { claims, helperSchema }),
     checkLiterals: (literals, signal) => session.exclusively((query) => checkLiterals(query, literals), signal),
     render: renderSteps,
+    renderIndexes,
+    buildIndexes: (needs, signal) =>
+      fenced(async () => {
+        await fence?.ensure(signal);
+        await buildIndexes(session.target, needs, signal);
+      }),
+    indexProgress: (signal) => session.exclusively(indexProgress, signal),
     apply: (plan, signal) => fenced(() => applyPlan(plan, { session, clock, ...(fence === undefined ? {} : { fence }) }, signal)),
     onDrift: (listener, signal) => listenForDrift(session, listener, signal),
   };
