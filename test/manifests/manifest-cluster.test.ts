@@ -139,7 +139,7 @@ test('a refused manifest keeps the last good spec, says so in the status, and le
 });
 
 test('an object that never was good has a status file that says why', async () => {
-  write('a.yaml', policy({ rules: [] }));
+  write('a.yaml', policy({ rules: [{}] }));
   const cluster = await start();
   expect(cluster.list('RowPolicy')).toEqual([]);
   expect(parse(readFileSync(statusFile('RowPolicy', orders), 'utf8')).status.conditions[0].reason).toBe('BadManifest');
