@@ -46,7 +46,6 @@ describe('schemas with holes', () => {
       'error client-claims: policy admins read invoices on public.invoices, shown',
       'error definer-function: function public.all_invoices(), shown',
       'error definer-function: function public.search_notes(term text)',
-      'error mutable-search-path: function public.all_invoices()',
       'error mutable-search-path: function public.search_notes(term text)',
       'error open-without-claims: policy read own notes on public.notes, shown',
       'error weak-write-policy: public.invoices',
