@@ -60,13 +60,11 @@ function openness({ policy, table }: AskedPolicy, { claims, looksUp }: Around): 
   const { using, check } = policy;
   const deciding = using ?? check;
   if (deciding === undefined) return undefined;
+  // What is true only while nobody says who they are is open-without-claims.
+  const isTrue = ({ tree }: PolicyExpression) => !asksUser(tree, claims) && truthOf(tree, { setting: null, isClaimCall: () => false, nullColumns: new Set() }) === true;
   if (isTrue(deciding)) return 'all';
   if (using !== undefined && check !== undefined && isTrue(check)) return 'check';
   return asksUser(deciding.tree, claims) && ownColumns(deciding.tree, table).length === 0 && !readsAnything(deciding) && !looksUp(deciding.tree) ? 'gate' : undefined;
-}
-
-function isTrue({ tree }: PolicyExpression): boolean {
-  return truthOf(tree, { setting: null, isClaimCall: () => false, nullColumns: new Set() }) === true;
 }
 
 /** Looking something up, in a table or by a function of the user's, may be what tells an administrator. */

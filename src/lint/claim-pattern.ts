@@ -18,19 +18,34 @@ export const claimPattern: Lint = {
   },
 };
 
-type OperatorPart = Extract<Expression, { kind: 'Operator' }>;
+type MatchPart = Extract<Expression, { kind: 'Operator' | 'Function' }>;
 
-/** Each pattern language's way to say: anything. */
-const anything: Readonly<Record<string, string | undefined>> = { '~~': '%', '~~*': '%', '~': '.*', '~*': '.*', '^@': undefined };
+/** Each pattern language's way to say: anything. Text comes first, the pattern second; where the empty pattern is meant nothing is said. */
+const anything: Readonly<Record<string, string | undefined>> = {
+  '~~': '%',
+  '~~*': '%',
+  '~': '.*',
+  '~*': '.*',
+  regexp_like: '.*',
+  regexp_match: '.*',
+  '^@': undefined,
+  starts_with: undefined,
+  strpos: undefined,
+  position: undefined,
+};
+
+function nameOf(part: MatchPart): string {
+  return part.kind === 'Operator' ? part.operator : part.name;
+}
 
 /** SIMILAR TO becomes a regular expression of another language. */
-function anythingFor({ operator, args }: OperatorPart): string | undefined {
-  const similar = args.some((part) => holds(part, (inner) => inner.kind === 'Function' && inner.name === 'similar_to_escape'));
-  return similar ? '%' : anything[operator];
+function anythingFor(match: MatchPart): string | undefined {
+  const similar = match.args.some((part) => holds(part, (inner) => inner.kind === 'Function' && inner.name === 'similar_to_escape'));
+  return similar ? '%' : anything[nameOf(match)];
 }
 
 function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
-  const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is OperatorPart => isMatch(part, asked, claims)));
+  const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is MatchPart => isMatch(part, asked, claims)));
   const [match] = matches;
   if (match === undefined) return [];
   const pattern = match.args[1];
@@ -41,7 +56,7 @@ function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): read
     {
       object: policyTitled(asked.policy, asked.table),
       tables: [titled(asked.table)],
-      why: `It matches a column against a claim with ${match.operator}; a claim such as ${all ?? 'one that is empty'} shows every row to ${rolesListed(asked.roles)}.`,
+      why: `It matches a column against a claim with ${nameOf(match)}; a claim such as ${all ?? 'one that is empty'} shows every row to ${rolesListed(asked.roles)}.`,
       fix: 'Compare with = instead of a pattern, or escape %, _ and \\ in the claim',
       ...(reader === undefined || place === undefined || all === undefined
         ? {}
@@ -52,8 +67,9 @@ function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): read
   ];
 }
 
-function isMatch(part: Expression, { table }: AskedPolicy, claims: Claims): part is OperatorPart {
-  if (part.kind !== 'Operator' || !Object.hasOwn(anything, part.operator)) return false;
+function isMatch(part: Expression, { table }: AskedPolicy, claims: Claims): part is MatchPart {
+  if (part.kind !== 'Operator' && (part.kind !== 'Function' || part.schema !== undefined)) return false;
+  if (!Object.hasOwn(anything, nameOf(part))) return false;
   const [text, pattern] = part.args;
   return text !== undefined && pattern !== undefined && ownColumns(text, table).length > 0 && claims.dependsOnClaim(pattern);
 }
