@@ -1,6 +1,6 @@
 // Which rows a role's policies leave it for a command, as one condition.
 import type { CatalogPolicy, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
-import { type Expression, holds } from '../policy/expression.ts';
+import { type Expression, holds, partsThat } from '../policy/expression.ts';
 import { always, isConstant, neverTrue } from './implication.ts';
 import type { Landscape } from './landscape.ts';
 
@@ -37,6 +37,27 @@ export function asksSession(expression: Expression): boolean {
     if (part.kind === 'SessionValue') return /user|role/.test(part.name);
     return part.kind === 'Function' && (part.schema !== undefined || sessionFunctions.has(part.name));
   });
+}
+
+/** Columns that the condition compares with the session, looks up in a sub-query, or hands to a function of the user's own; those beside them say nothing of whose a row is. */
+export function sessionColumns(expression: Expression): readonly string[] {
+  return partsThat(expression, isComparison).flatMap((part) => {
+    const columns = part.args.flatMap((arg) => columnOf(arg) ?? []);
+    if (part.kind === 'Query') return part.form === 'Any' ? columns.slice(0, 1) : [];
+    return part.kind === 'Function' || part.args.some(asksSession) ? columns : [];
+  });
+}
+
+type Comparison = Extract<Expression, { kind: 'Operator' | 'Function' | 'Query' }>;
+
+function isComparison(part: Expression): part is Comparison {
+  return part.kind === 'Operator' || part.kind === 'Query' || (part.kind === 'Function' && part.schema !== undefined);
+}
+
+/** The column that stands there, casts put aside. */
+export function columnOf(expression: Expression): string | undefined {
+  if (expression.kind === 'Cast') return columnOf(expression.args[0]);
+  return expression.kind === 'Column' ? expression.path.at(-1) : undefined;
 }
 
 const sessionFunctions: ReadonlySet<string> = new Set(['current_setting', 'pg_has_role', 'inet_client_addr', 'pg_backend_pid', 'getpgusername']);

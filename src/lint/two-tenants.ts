@@ -2,7 +2,7 @@
 import type { CatalogColumn, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import type { Expression } from '../policy/expression.ts';
 import { type ClaimPlace, claimsOf, settingsWith } from './claims.ts';
-import { effectiveCheck } from './effective-rows.ts';
+import { columnOf, effectiveCheck } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import { actsQuietly } from './quiet-writes.ts';
 
@@ -73,9 +73,4 @@ function askedClaim(condition: Expression, landscape: Landscape): AskedClaim | u
   const column = columnOf(left) ?? columnOf(right);
   const place = claimsOf(landscape).placeOf(columnOf(left) === undefined ? left : right);
   return column === undefined || place === undefined ? undefined : { column, place };
-}
-
-function columnOf(expression: Expression): string | undefined {
-  if (expression.kind === 'Cast') return columnOf(expression.args[0]);
-  return expression.kind === 'Column' ? expression.path.at(-1) : undefined;
 }

@@ -1,6 +1,6 @@
 // A table without row security among tables that have it: forgotten, when the roles that policies bind get at it.
 import type { CatalogRelation, CatalogRole, Oid } from '../policy/catalog.ts';
-import { asksSession } from './effective-rows.ts';
+import { asksSession, sessionColumns } from './effective-rows.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding, Severity } from './lint.ts';
 import { listed, rolesListed, sqlRelation, tableNameOf, titled } from './words.ts';
@@ -36,9 +36,10 @@ function neighbourhoods(landscape: Landscape): ReadonlyMap<string, Neighbourhood
 }
 
 function neighbourhood(tables: readonly CatalogRelation[], landscape: Landscape): Neighbourhood {
-  const asking = tables.flatMap((table) => table.policies.filter((policy) => [policy.using, policy.check].some((each) => each !== undefined && asksSession(each.tree))));
+  const expressions = tables.flatMap((table) => table.policies.flatMap((policy) => [policy.using, policy.check].filter((each) => each !== undefined)));
+  const compared = expressions.filter(({ tree }) => asksSession(tree)).flatMap(({ tree }) => sessionColumns(tree));
   const bound = tables.flatMap((table) => landscape.holders(table, 'SELECT').filter((role) => landscape.bound(role, table)));
-  return { columns: new Set(asking.flatMap((policy) => policy.columns).filter((name) => name !== 'id')), bound: new Set(bound.map((role) => role.oid)) };
+  return { columns: new Set(compared.filter((name) => name !== 'id')), bound: new Set(bound.map((role) => role.oid)) };
 }
 
 function finding(table: CatalogRelation, neighbours: ReadonlyMap<string, Neighbourhood>, landscape: Landscape): readonly LintFinding[] {
