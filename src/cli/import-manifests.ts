@@ -80,13 +80,11 @@ function ruleOf(policy: FoundPolicy, taken: Set<string>): Named | string {
     ...(Object.keys(kept).length === 0 ? {} : { verbatim: kept }),
   };
   const problem = problemOf(rule);
-  if (problem !== undefined && 'verbatim' in rule) return ruleOf({ ...policy, ...asSql('using', using), ...asSql('check', check) }, taken);
   if (problem !== undefined) return problem;
   const texts = [using, check].flatMap((expression) => (expression !== undefined && 'why' in expression ? [expression] : []));
   return { rule, notes: texts.map(({ why }) => `${rule.name}: kept as sql, since ${why}.`), ...(texts.length === 0 ? {} : { uses: texts.flatMap(({ uses }) => uses) }) };
 }
 
-/** Terms beyond what the schema admits in their place, such as a lookup three deep. */
 function problemOf(rule: Rule): string | undefined {
   const spec = { databaseRef: { name: 'd' }, target: { schema: 's', tables: ['t'] }, rules: [rule] };
   return findProblems('RowPolicy', spec)[0]?.message;
@@ -98,10 +96,6 @@ function verbatimOf(side: 'using' | 'check', expression: FoundExpression | undef
 
 function predicateOf(expression: FoundExpression): NonNullable<Rule['using']> {
   return 'terms' in expression ? expression.terms : { sql: expression.text };
-}
-
-function asSql(side: 'using' | 'check', expression: FoundExpression | undefined): { readonly [side in 'using' | 'check']?: FoundExpression } {
-  return expression !== undefined && 'terms' in expression ? { [side]: { text: expression.text, why: 'a manifest’s terms can’t hold it', uses: [] } } : {};
 }
 
 interface Naming {

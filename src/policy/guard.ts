@@ -10,6 +10,8 @@ export interface GuardedTarget {
   /** Present for a selector, which spares tables of extensions and needs all of its conditions. */
   readonly selector?: { readonly like?: string; readonly columns: readonly string[] };
   readonly forced: boolean;
+  /** Where partitions and inheritance children are left as they are. */
+  readonly sparesChildren?: boolean;
 }
 
 export interface ObservedGuard {
@@ -25,10 +27,11 @@ export type GuardChange = { readonly kind: 'Guard'; readonly target: GuardedTarg
 /** A selector whose grants name tables is guarded for these alone: nobody closes tables that are not theirs to govern. */
 export function guardedTarget({ target, rowSecurity, grantedNames }: Desired): GuardedTarget {
   const forced = rowSecurity === 'Forced';
-  if (target.selector === undefined) return { schema: target.schema, names: sorted(target.tables ?? []), forced };
+  const spared = target.children === 'Leave' ? { sparesChildren: true } : {};
+  if (target.selector === undefined) return { schema: target.schema, names: sorted(target.tables ?? []), forced, ...spared };
   const { namePattern, hasColumns = [] } = target.selector;
   const selector = { ...(namePattern === undefined ? {} : { like: likePattern(namePattern) }), columns: sorted(hasColumns) };
-  return { schema: target.schema, ...(grantedNames === undefined ? {} : { names: sorted(grantedNames) }), selector, forced };
+  return { schema: target.schema, ...(grantedNames === undefined ? {} : { names: sorted(grantedNames) }), selector, forced, ...spared };
 }
 
 /** What must change so that the guard knows the target; undefined when it does, or when nobody looked. */
@@ -38,7 +41,8 @@ export function guardChange(target: GuardedTarget | undefined, observed: Observe
 }
 
 function same(a: GuardedTarget, b: GuardedTarget | undefined): boolean {
-  const key = ({ schema, names, selector, forced }: GuardedTarget) => JSON.stringify([schema, names ?? null, selector?.like ?? null, selector?.columns ?? null, forced]);
+  const key = ({ schema, names, selector, forced, sparesChildren }: GuardedTarget) =>
+    JSON.stringify([schema, names ?? null, selector?.like ?? null, selector?.columns ?? null, forced, sparesChildren === true]);
   return b !== undefined && key(a) === key(b);
 }
 

@@ -5,7 +5,7 @@ import { createPolicyStore } from '../../src/adapters/postgres/policy-store.ts';
 import { openSession, type Session } from '../../src/adapters/postgres/session.ts';
 import type { ClaimsConfiguration } from '../../src/model/claims.ts';
 import type { RowPolicySpec } from '../../src/model/kinds.ts';
-import { type Desired, desiredFrom, noNeighbours, membershipTables, rolesOf } from '../../src/policy/desired.ts';
+import { type Desired, desiredFrom, noNeighbours, membershipTables, rolesOf, verbatimTexts } from '../../src/policy/desired.ts';
 import { resolveTables } from '../../src/policy/resolve.ts';
 import { type DeletionPolicy, planDeletion } from '../../src/policy/deletion.ts';
 import type { Observation } from '../../src/policy/observed.ts';
@@ -61,7 +61,7 @@ export async function startFlow(postgres: Postgres, way: ClaimsConfiguration = c
 
   const planOf: Flow['planOf'] = async (name, declared, governed = []) => {
     const wanted = desiredFrom({ namespace: 'shop', name }, specOf(declared));
-    const observation = await store.observe({ owner: wanted.owner, target: wanted.target, tables: membershipTables(wanted), roles: rolesOf(wanted) }, never);
+    const observation = await store.observe({ owner: wanted.owner, target: wanted.target, tables: membershipTables(wanted), roles: rolesOf(wanted), texts: verbatimTexts(wanted) }, never);
     const desired = resolveTables(wanted, observation, { ...noNeighbours, governed });
     const compiled = store.compile(desired, observation);
     await store.checkLiterals(compiled.literals, never);

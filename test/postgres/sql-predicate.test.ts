@@ -1,6 +1,6 @@
 // Every construct that a `sql` predicate may not hold is refused by name; ordinary conditions pass.
 import { describe, expect, test } from 'vitest';
-import { checkSqlPredicate } from '../../src/adapters/postgres/sql-predicate.ts';
+import { checkSqlPredicate, namesOutside } from '../../src/adapters/postgres/sql-predicate.ts';
 
 const admitted = [
   'tenant_id = 1',
@@ -79,6 +79,17 @@ const refused: readonly (readonly [string, RegExp])[] = [
 ];
 
 describe('sql predicate', () => {
+  test('admits by whole name what a grant lists, and nothing that looks like it', async () => {
+    const text = `auth.uid() = id and state = 'x'::public.mood`;
+    await expect(checkSqlPredicate(text)).rejects.toMatchObject({ code: 'BadPredicate', message: expect.stringContaining('auth.uid') });
+    await expect(checkSqlPredicate(text, ['auth.uid'])).rejects.toMatchObject({ code: 'BadPredicate', message: expect.stringContaining('public.mood') });
+    await expect(checkSqlPredicate(text, ['auth.uid', 'public.mood'])).resolves.toBeUndefined();
+    expect(await namesOutside(text)).toEqual(['auth.uid', 'public.mood']);
+    for (const other of [`uid() = id`, `auth.uid2() = id`, `pg_catalog.set_config('role', 'none', true) = 'x'`, `a.auth.uid() = id`]) {
+      await expect(checkSqlPredicate(other, ['auth.uid', 'pg_catalog.set_config', 'uid', 'set_config', 'a.auth.uid'])).rejects.toMatchObject({ code: 'BadPredicate' });
+    }
+  });
+
   test.each(admitted)('admits %s', async (text) => {
     await expect(checkSqlPredicate(text)).resolves.toBeUndefined();
   });

@@ -1,7 +1,7 @@
 // Grants as a table: who may ask for what, and which word the refusal names.
 import { describe, expect, test } from 'vitest';
 import type { DatabaseConnectionSpec, Resource } from '../../src/model/kinds.ts';
-import { type Asked, mayAudit, mayGovern, mayWriteLog, type Requester } from '../../src/reconcile/grants.ts';
+import { admittedInSql, type Asked, mayAudit, mayGovern, mayWriteLog, type Requester } from '../../src/reconcile/grants.ts';
 
 type Grants = NonNullable<DatabaseConnectionSpec['grants']>;
 
@@ -16,6 +16,22 @@ const other: Requester = { namespace: 'web', labels: { team: 'orders' } };
 const asked = (over: Partial<Asked> = {}): Asked => ({ schema: 'public', tables: ['orders'], roles: ['app'], rights: [], ...over });
 const all = { from: 'All' } as const;
 const selector = { from: 'Selector', selector: { matchLabels: { team: 'orders' } } } as const;
+
+describe('admittedInSql', () => {
+  const grants: Grants = [
+    { name: 'a', namespaces: all, tables: ['orders'], rights: ['SQL'], sqlMayUse: ['auth.uid', 'auth.role'] },
+    { name: 'b', namespaces: { from: 'Same' }, tables: ['items'], rights: ['SQL'], sqlMayUse: ['auth.uid'] },
+    { name: 'c', namespaces: all, rights: ['Widen'], sqlMayUse: ['public.evil'] },
+  ];
+  test.each([
+    ['one table', own, ['orders'], ['auth.uid', 'auth.role']],
+    ['what both tables have', own, ['orders', 'items'], ['auth.uid']],
+    ['nothing for a selector that could mean any table', own, ['*'], []],
+    ['nothing of a grant for others', other, ['items'], []],
+  ] as const)('%s', (_name, requester, tables, names) => {
+    expect(admittedInSql(connection(grants), requester, { schema: 'public', tables })).toEqual(names);
+  });
+});
 
 describe('mayGovern', () => {
   const cases: readonly (readonly [string, Grants | undefined, Requester, Asked, string | undefined])[] = [

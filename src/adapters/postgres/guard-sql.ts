@@ -9,7 +9,8 @@ const tags = ['CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', '
 
 /** One row a RowPolicy: its target as it was last applied. Names bound a selector, too, where grants do. */
 const tableSql = `create table if not exists rowseal.guarded (
-     owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null)`;
+     owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null,
+     spares_children boolean not null default false)`;
 
 /**
  * Tables that the DDL touched and their descendants, as far as row security is off though they or an ancestor are in a target.
@@ -36,7 +37,7 @@ const openTables = `
   select c.oid as table_oid, c.nspname as schema_name, c.relname as table_name, c.relrowsecurity as row_security, c.relforcerowsecurity as was_forced,
          min(g.owner) as owner, pg_catalog.jsonb_agg(g.owner) as owners, bool_or(g.forced) as forced
     from candidates c join ancestry a on a.leaf = c.oid join pg_catalog.pg_class r on r.oid = a.oid join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
-    join rowseal.guarded g on g.schema_name = rn.nspname and (g.table_names is null or r.relname = any (g.table_names))
+    join rowseal.guarded g on g.schema_name = rn.nspname and (g.table_names is null or r.relname = any (g.table_names)) and (a.leaf = a.oid or not g.spares_children)
       and (not g.is_selector or ((g.name_like is null or r.relname like g.name_like) and ${selectableSql('r', 'rn')}
       and not exists (select from pg_catalog.unnest(g.column_names) as w(name) where not exists (
         select from pg_catalog.pg_attribute t where t.attrelid = r.oid and t.attname = w.name and t.attnum > 0 and not t.attisdropped))))
@@ -92,7 +93,7 @@ export const guardSchemaSql: readonly string[] = [tableSql, 'revoke all on rowse
 export const guardActiveSql = `exists (select from pg_catalog.pg_event_trigger t where t.evtname = 'rowseal_guard' and t.evtenabled = 'A' and t.evtfoid = to_regprocedure('rowseal.guard_tables()'))`;
 
 /** What the guard knows about the owner in parameter $4. */
-export const guardKnownSql = `(select json_strip_nulls(json_build_object('schema', g.schema_name, 'names', g.table_names, 'forced', g.forced,
+export const guardKnownSql = `(select json_strip_nulls(json_build_object('schema', g.schema_name, 'names', g.table_names, 'forced', g.forced, 'sparesChildren', g.spares_children,
      'selector', case when g.is_selector then json_build_object('like', g.name_like, 'columns', g.column_names) end)) from rowseal.guarded g where g.owner = $4::text)`;
 
 /** Inside the applying transaction and before its steps, so that neither knows without the other. */
@@ -101,11 +102,11 @@ export async function writeGuard(query: RunQuery, owner: string, change: GuardCh
     await query('delete from rowseal.guarded where owner = $1', [owner]);
     return;
   }
-  const { schema, names, selector, forced } = change.target;
+  const { schema, names, selector, forced, sparesChildren = false } = change.target;
   await query(
-    `insert into rowseal.guarded (owner, schema_name, table_names, is_selector, name_like, column_names, forced) values ($1, $2, $3, $4, $5, $6, $7)
+    `insert into rowseal.guarded (owner, schema_name, table_names, is_selector, name_like, column_names, forced, spares_children) values ($1, $2, $3, $4, $5, $6, $7, $8)
      on conflict (owner) do update set schema_name = excluded.schema_name, table_names = excluded.table_names, is_selector = excluded.is_selector,
-       name_like = excluded.name_like, column_names = excluded.column_names, forced = excluded.forced`,
-    [owner, schema, names ?? null, selector !== undefined, selector?.like ?? null, selector?.columns ?? [], forced],
+       name_like = excluded.name_like, column_names = excluded.column_names, forced = excluded.forced, spares_children = excluded.spares_children`,
+    [owner, schema, names ?? null, selector !== undefined, selector?.like ?? null, selector?.columns ?? [], forced, sparesChildren],
   );
 }

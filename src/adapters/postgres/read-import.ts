@@ -1,9 +1,9 @@
 // Reads every policy of a database for import: each expression as terms where it is recognised, else as SQL, else why it can be neither.
 import { RowsealError } from '../../model/errors.ts';
 import type { ClaimsConfiguration } from '../../model/claims.ts';
+import { findProblems } from '../../model/validate.ts';
 import type { Observation, ObservedPolicy, ObservedTable } from '../../policy/observed.ts';
 import { observedOwner } from '../../policy/observed.ts';
-import type { Predicate } from '../../policy/predicate.ts';
 import { predicateSpec } from '../../policy/predicate-spec.ts';
 import type { TableName } from '../../policy/table-name.ts';
 import { observe } from './observe.ts';
@@ -17,7 +17,7 @@ type PredicateSpec = ReturnType<typeof predicateSpec>;
 
 /** One side of a policy: the terms it means, or the text as `sql` with what that uses beyond pg_catalog. */
 export type FoundExpression =
-  | { readonly text: string; readonly terms: PredicateSpec; readonly predicate: Predicate }
+  | { readonly text: string; readonly terms: PredicateSpec }
   | { readonly text: string; readonly why: string; readonly uses: readonly string[] };
 
 export interface FoundPolicy extends Pick<ObservedPolicy, 'name' | 'as' | 'command' | 'roles'> {
@@ -56,7 +56,7 @@ export async function readImport(query: RunQuery, { schemas }: ImportRequest): P
   const claims = { type: 'Setting' as const, setting: claimsSettingOf(observation) };
   const tables: FoundTable[] = [];
   for (const table of observation.tables) {
-    if ((schemas !== undefined && !schemas.includes(table.table.schema)) || (table.policies.length === 0 && !table.rowSecurity)) continue;
+    if (!table.selectable || (schemas !== undefined && !schemas.includes(table.table.schema)) || (table.policies.length === 0 && !table.rowSecurity)) continue;
     const policies: FoundPolicy[] = [];
     for (const policy of table.policies) policies.push(await foundPolicy(policy, table, { observation, claims }));
     const { rowSecurity, forced, parents } = table;
@@ -104,9 +104,10 @@ async function foundExpression(text: string, { policy, table, observation, claim
   const meanings = meaningsOf(policy.roles, table, { desired: { governed }, observation, claims: { claims, versionNumber: observation.versionNumber } });
   const recognised = recognise(text, meanings);
   if ('predicate' in recognised && recognised.predicate.kind === 'tree' && text.length <= 8192) {
-    return { text, predicate: recognised.predicate, terms: predicateSpec(recognised.predicate.alternatives, table.table.schema) };
+    const terms = predicateSpec(recognised.predicate.alternatives, table.table.schema);
+    if (isSayable(terms)) return { text, terms };
   }
-  const why = 'why' in recognised ? recognised.why : 'it is too long';
+  const why = 'why' in recognised ? recognised.why : 'a manifest can’t hold its terms, or so long a text';
   try {
     const uses = await namesOutside(text);
     await checkSqlPredicate(text, uses);
@@ -115,4 +116,10 @@ async function foundExpression(text: string, { policy, table, observation, claim
     if (error instanceof RowsealError && error.code === 'BadPredicate') return `${why}; ${error.message}`;
     throw error;
   }
+}
+
+/** Terms beyond what the schema admits in their place, such as a lookup three deep, are none. */
+function isSayable(using: PredicateSpec): boolean {
+  const rules = [{ name: 'r', roles: ['r'], commands: ['All'], using }];
+  return findProblems('RowPolicy', { databaseRef: { name: 'd' }, target: { schema: 's', tables: ['t'] }, rules }).length === 0;
 }

@@ -2,7 +2,7 @@
 import { among, compared } from './recognise-compare.ts';
 import { bodyOf } from './recognise-function.ts';
 import { looksUp } from './recognise-lookup.ts';
-import { constantOf, list, type Node, opened, plainName, record, Unrecognised, word } from './recognise-node.ts';
+import { constantOf, list, type Node, opened, plainName, record, sameText, Unrecognised, word } from './recognise-node.ts';
 import { isNotNull, isNull } from './recognise-null.ts';
 import { arrayItems } from './recognise-array.ts';
 import { allOf, either, type Facts, type Scope, single, type Value } from './recognise-scope.ts';
@@ -40,8 +40,18 @@ function junction(positive: boolean, inner: Node, scope: Scope): Facts {
   const args = list(inner['args']);
   const [only] = args;
   if (inner['boolop'] === 'NOT_EXPR') return whenIs(!positive, record(only), scope);
-  if ((inner['boolop'] === 'AND_EXPR') === positive) return allOf(args.map((arg) => whenIs(positive, arg, scope)));
+  const needed = positive && inner['boolop'] === 'AND_EXPR' ? args.filter((arg, index) => !isImplied(arg, args[index + 1])) : args;
+  if ((inner['boolop'] === 'AND_EXPR') === positive) return allOf(needed.map((arg) => whenIs(positive, arg, scope)));
   return either(args.map((arg) => unlessProving(() => whenIs(positive, arg, scope), scope)));
+}
+
+/** `x IS NOT NULL` before `NOT (x = ANY (…))`, as we write a negated list: the second can't be true without the first. */
+function isImplied(arg: Node, next: Node | undefined): boolean {
+  const { tag, inner } = opened(arg);
+  if (tag !== 'NullTest' || inner['nulltesttype'] !== 'IS_NOT_NULL' || next === undefined) return false;
+  const negated = opened(next);
+  const among = opened(record(list(negated.inner['args'])[0]));
+  return negated.inner['boolop'] === 'NOT_EXPR' && among.inner['kind'] === 'AEXPR_OP_ANY' && sameText(among.inner['lexpr'], inner['arg']);
 }
 
 /** A proof needs some of what a policy shows, not all of it: an alternative that is not understood counts for nothing. */

@@ -5,7 +5,7 @@ import { castValue } from './recognise-cast.ts';
 import { readAlike } from './recognise-eyes.ts';
 import { bodyOf } from './recognise-function.ts';
 import { itemsOf } from './recognise-json.ts';
-import { constantOf, list, type Node, opened, plainName, record, typeKey, Unrecognised, word } from './recognise-node.ts';
+import { constantOf, list, type Node, opened, plainName, record, sameText, typeKey, Unrecognised, word } from './recognise-node.ts';
 import { allOf, both, type ColumnOf, either, type Fact, type Facts, type Level, nothingBound, type Scope, single, type Source, type Value } from './recognise-scope.ts';
 import { selectedValue, targetOf } from './recognise-select.ts';
 
@@ -61,7 +61,7 @@ function fromOf(items: readonly Node[], scope: Scope): From {
     } else if (tag === 'RangeSubselect' && inner['lateral'] !== true) {
       const made = record(record(inner['subquery'])['SelectStmt']);
       bound.set(`${word(alias['aliasname'])}.${word(record(record(list(made['targetList'])[0])['ResTarget'])['name'])}`, selectedValue(made, scope));
-    } else if (tag === 'RangeFunction') bindItems(inner, bound, scope);
+    } else if (tag === 'RangeFunction') bindItems(inner, bound, { ...scope, levels: [{ sources: [], bound: new Map(bound) }, ...scope.levels] });
     else throw new Unrecognised('a lookup reads something that is no table');
   };
   items.forEach(add);
@@ -83,7 +83,19 @@ function bindItems(inner: Node, bound: Map<string, Value>, scope: Scope): void {
 function itemsValue(node: Node, scope: Scope): Value | undefined {
   const { tag, inner } = opened(node);
   if (tag !== 'FuncCall' || !['json_array_elements_text', 'jsonb_array_elements_text'].includes(plainName(inner['funcname']))) return undefined;
-  return single('text', { kind: 'item', path: itemsOf(scope.recogniser.valueOf(record(list(inner['args'])[0]), scope), scope) });
+  return single('text', { kind: 'item', path: itemsOf(scope.recogniser.valueOf(arrayOr(record(list(inner['args'])[0])), scope), scope) });
+}
+
+/** What we write where a claim may be no array: it yields one unknown item then, and here an error. */
+function arrayOr(node: Node): Node {
+  const { tag, inner } = opened(node);
+  const [when, ...more] = tag === 'CaseExpr' ? list(inner['args']).map((each) => opened(each).inner) : [];
+  const test = opened(record(when?.['expr'])).inner;
+  const asked = opened(record(test['lexpr'])).inner;
+  const otherwise = opened(record(inner['defresult'])).inner;
+  const isTest = plainName(test['name']) === '=' && plainName(asked['funcname']) === 'jsonb_typeof' && sameText(list(asked['args'])[0], when?.['result']);
+  const isKind = constantOf(record(opened(record(test['rexpr'])).inner['arg']))?.text === 'array' && constantOf(record(otherwise['arg']))?.text === '[null]';
+  return when !== undefined && more.length === 0 && isTest && isKind ? record(when['result']) : node;
 }
 
 function sourceOf(inner: Node, { meanings, searchPath, reader }: Scope): Source {

@@ -67,6 +67,14 @@ export function record(value: unknown): Node {
   return typeof value === 'object' && value !== null ? (value as Node) : {};
 }
 
+const positions = new Set(['location', 'rexpr_list_start', 'rexpr_list_end', 'list_start', 'list_end']);
+
+/** Whether two nodes are written alike, wherever they stand. */
+export function sameText(a: unknown, b: unknown): boolean {
+  const written = (node: unknown) => JSON.stringify(node ?? null, (key, value: unknown) => (positions.has(key) ? undefined : value));
+  return written(a) === written(b);
+}
+
 /** The text of a constant without its casts; the parser leaves out what is zero, false or empty. */
 export function constantOf(node: Node): { readonly type: string; readonly text: string } | undefined {
   const { tag, inner } = opened(node);

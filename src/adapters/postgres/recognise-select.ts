@@ -1,10 +1,12 @@
 // The value of a SELECT without tables: of values made in its FROM, which yield one row each.
-import { list, type Node, opened, record, Unrecognised, word } from './recognise-node.ts';
+import { constantOf, list, type Node, opened, record, Unrecognised, word } from './recognise-node.ts';
 import type { Scope, Value } from './recognise-scope.ts';
 
 /** What a SELECT of one value, without any table, yields. */
 export function selectedValue(select: Node, scope: Scope): Value {
-  const known = new Set(['targetList', 'fromClause', 'limitOption', 'op']);
+  // OFFSET 0 only keeps the planner from taking a sub-select apart.
+  const fenced = constantOf(record(select['limitOffset']))?.text === '0' ? ['limitOffset'] : [];
+  const known = new Set(['targetList', 'fromClause', 'limitOption', 'op', ...fenced]);
   const targets = list(select['targetList']);
   if (targets.length !== 1 || Object.keys(select).some((part) => !known.has(part)) || select['op'] !== 'SETOP_NONE') throw new Unrecognised('a lookup is no value');
   const bound = new Map<string, Value>();

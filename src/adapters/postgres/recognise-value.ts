@@ -4,7 +4,7 @@ import { castValue } from './recognise-cast.ts';
 import { bodyValue } from './recognise-function.ts';
 import { documentStep, extractedPath } from './recognise-json.ts';
 import { literalText, rawSetting } from './recognise-literal.ts';
-import { constantOf, list, type Node, names, opened, plainName, record, typeKey, Unrecognised, word } from './recognise-node.ts';
+import { constantOf, list, type Node, names, opened, plainName, record, sameText, typeKey, Unrecognised, word } from './recognise-node.ts';
 import { nullGuards } from './recognise-null.ts';
 import { columnValue, type Part, type Scope, single, type Value } from './recognise-scope.ts';
 import { selectedValue } from './recognise-select.ts';
@@ -181,15 +181,18 @@ function softCast(inner: Node, scope: Scope): Value {
   const { tag, inner: check } = opened(record(when?.['expr']));
   const { tag: castTag, inner: cast } = opened(record(when?.['result']));
   const isCheck = tag === 'FuncCall' && ['pg_input_is_valid', 'rowseal.input_is_valid'].includes(plainName(check['funcname']));
-  if (when === undefined || more.length > 0 || inner['defresult'] !== undefined || inner['arg'] !== undefined || !isCheck || castTag !== 'TypeCast') throw new Unrecognised('CASE is no value that terms know');
+  if (when === undefined || more.length > 0 || !isNothing(inner['defresult']) || inner['arg'] !== undefined || !isCheck || castTag !== 'TypeCast') throw new Unrecognised('CASE is no value that terms know');
   const [checked, type] = list(check['args']);
   const wanted = type === undefined ? undefined : literalText(valueOf(type, scope));
   const key = typeKey(record(cast['typeName']));
-  const sameValue = JSON.stringify(bare(checked)) === JSON.stringify(bare(record(cast['arg'])));
+  const sameValue = sameText(checked, cast['arg']);
   if (!sameValue || key === undefined || wanted?.replaceAll('"', '').replace(/^pg_catalog\./, '') !== key) throw new Unrecognised('CASE is no value that terms know');
   return castValue(valueOf(record(cast['arg']), scope), key);
 }
 
-function bare(node: unknown): unknown {
-  return JSON.parse(JSON.stringify(node ?? null, (key, value: unknown) => (['location', 'rexpr_list_start', 'rexpr_list_end', 'list_start', 'list_end'].includes(key) ? undefined : value)));
+/** No ELSE, or as it is deparsed: `ELSE NULL::type`. */
+function isNothing(node: unknown): boolean {
+  const { tag, inner } = opened(record(node));
+  if (tag === 'TypeCast') return isNothing(inner['arg']);
+  return tag === '' || (tag === 'A_Const' && inner['isnull'] === true);
 }

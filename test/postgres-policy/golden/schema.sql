@@ -49,7 +49,8 @@ create table if not exists rowseal.role_environment (only_row boolean primary ke
 revoke all on rowseal.role_environment from public;
 
 create table if not exists rowseal.guarded (
-     owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null);
+     owner text primary key, schema_name text not null, table_names text[], is_selector boolean not null, name_like text, column_names text[] not null, forced boolean not null,
+     spares_children boolean not null default false);
 
 revoke all on rowseal.guarded from public;
 
@@ -80,7 +81,7 @@ begin
   select c.oid as table_oid, c.nspname as schema_name, c.relname as table_name, c.relrowsecurity as row_security, c.relforcerowsecurity as was_forced,
          min(g.owner) as owner, pg_catalog.jsonb_agg(g.owner) as owners, bool_or(g.forced) as forced
     from candidates c join ancestry a on a.leaf = c.oid join pg_catalog.pg_class r on r.oid = a.oid join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
-    join rowseal.guarded g on g.schema_name = rn.nspname and (g.table_names is null or r.relname = any (g.table_names))
+    join rowseal.guarded g on g.schema_name = rn.nspname and (g.table_names is null or r.relname = any (g.table_names)) and (a.leaf = a.oid or not g.spares_children)
       and (not g.is_selector or ((g.name_like is null or r.relname like g.name_like) and (r.relpersistence <> ''t'' and rn.nspname !~ ''^(pg_|rowseal$|information_schema$)''
      and not exists (select from pg_catalog.pg_depend d where d.classid = ''pg_catalog.pg_class''::regclass and d.objid = r.oid and d.deptype = ''e''))
       and not exists (select from pg_catalog.unnest(g.column_names) as w(name) where not exists (
