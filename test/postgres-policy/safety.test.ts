@@ -1,5 +1,6 @@
 // Never open, never half applied, never injected: what must hold while policies change.
 import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyPlan } from '../../src/adapters/postgres/apply.ts';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
@@ -69,6 +70,28 @@ describe('while policies change', () => {
     await holder.query('commit');
     await holder.end();
     expect(await flow.store.apply(plan, never)).toBe('Applied');
+  });
+
+  it('locks of many tables share one limit, so that whoever waits for the first is let through soon', async () => {
+    const tables = ['q1', 'q2', 'q3'];
+    await flow.admin.query(tables.map((table) => `create table ${table} (tenant_id text); grant select on ${table} to app`).join('; '));
+    const plan = await flow.planOf('queue', { rules: [tenantRule()], target: { schema: 'public', tables } });
+    const holders: pg.Client[] = [];
+    for (const table of tables) {
+      const holder = await reader();
+      await holder.query(`begin; lock table ${table} in access share mode`);
+      holders.push(holder);
+    }
+    // Each is let go just within its own limit, so that together they would take three times as long.
+    const letGo = holders.map((holder, index) => sleep(150 * (index + 1)).then(() => holder.query('commit')));
+    const beganMs = performance.now();
+    await expect(applyPlan(plan, { session: flow.session, clock, lockTimeoutMs: 190, attempts: 1 }, never)).rejects.toMatchObject({ code: 'WaitingForLock' });
+    expect(performance.now() - beganMs).toBeLessThan(5_000);
+    await Promise.all(letGo);
+    await Promise.all(holders.map((holder) => holder.end()));
+    expect(await flow.store.apply(plan, never)).toBe('Applied');
+    expect((await flow.session.exclusively((query) => query(`select current_setting('statement_timeout') as value`), never))[0]).toEqual({ value: '1min' });
+    await flow.admin.query(`drop table ${tables.join(', ')}`);
   });
 
   it('nothing is half applied when a step fails', async () => {

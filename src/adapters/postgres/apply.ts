@@ -24,6 +24,7 @@ export interface ApplyOptions {
 
 const lockNotAvailable = '55P03';
 const deadlock = '40P01';
+const queryCanceled = '57014';
 
 /** All steps or none; Stale when a table is no longer as it was observed. Throws WaitingForLock naming who holds the lock. */
 export async function applyPlan(plan: Plan, options: ApplyOptions, signal: AbortSignal): Promise<ApplyOutcome> {
@@ -34,13 +35,16 @@ export async function applyPlan(plan: Plan, options: ApplyOptions, signal: Abort
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof StaleObservation) return 'Stale';
-      if (![lockNotAvailable, deadlock].includes(errorCodeOf(error) ?? '')) throw statementError(error, 'applying policies', `RowPolicy ${plan.owner}`);
+      if (!(error instanceof LockQueue) && ![lockNotAvailable, deadlock].includes(errorCodeOf(error) ?? '')) throw statementError(error, 'applying policies', `RowPolicy ${plan.owner}`);
       if (attempt >= attempts) throw await waitingForLock(plan, session, signal);
     }
     // Between two attempts whoever queued behind us gets through.
     await clock.sleep(lockTimeoutMs * 2 ** (attempt - 1), signal);
   }
 }
+
+/** Only so that the session rolls back and tries again. */
+class LockQueue extends Error {}
 
 /** Only so that the session rolls back. */
 class StaleObservation extends Error {}
@@ -49,7 +53,7 @@ async function applyOnce(query: RunQuery, plan: Plan, { lockTimeoutMs, fence }: 
   await query(`select set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`]);
   await fence?.require(query);
   if (plan.guard !== undefined) await writeGuard(query, plan.owner, plan.guard);
-  if (plan.tables.length > 0) await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
+  await lockTables(query, plan, lockTimeoutMs);
   await requireUnchanged(query, plan);
   await rememberFlags(query, plan);
   for (const step of plan.steps) await runStep(query, step, plan.owner);
@@ -59,6 +63,19 @@ async function applyOnce(query: RunQuery, plan: Plan, { lockTimeoutMs, fence }: 
   // If we die before the commit, nothing happened and the restart plans the same again; if the answer to the commit is
   // lost, the restart observes the new state and plans nothing.
   return 'Applied';
+}
+
+/** One lock after the other: whoever waits for the first must not wait until we have queued for each of the others, so that all of them share one limit. */
+async function lockTables(query: RunQuery, plan: Plan, lockTimeoutMs: number): Promise<void> {
+  if (plan.tables.length === 0) return;
+  const [before] = await query<{ value: string }>(`select current_setting('statement_timeout') as value`);
+  await query(`select set_config('statement_timeout', $1, true)`, [`${2 * lockTimeoutMs}ms`]);
+  try {
+    await query(`lock table ${plan.tables.map(({ table }) => `only ${quoteTable(table)}`).join(', ')} in ${lockMode(plan)} mode`);
+  } catch (error) {
+    throw errorCodeOf(error) === queryCanceled ? new LockQueue('the locks took too long together') : error;
+  }
+  await query(`select set_config('statement_timeout', $1, true)`, [before?.value ?? '60s']);
 }
 
 /** Where only records are written, readers need not wait: the weakest lock keeps policies and flags as they are. */
@@ -111,15 +128,15 @@ async function waitingForLock(plan: Plan, session: ApplyOptions['session'], sign
   const oids = plan.tables.map((table) => table.oid);
   const holders = await session.exclusively(
     (query) =>
-      query<{ pid: number; name: string; application: string | null }>(
+      query<{ pid: number | null; name: string; application: string | null }>(
         `select distinct l.pid, l.relation::regclass::text as name, a.application_name as application
            from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-          where l.granted and l.relation = any ($1::int8[]::oid[]) and l.pid <> pg_backend_pid() order by l.pid limit 8`,
+          where l.granted and l.relation = any ($1::int8[]::oid[]) and l.pid is distinct from pg_backend_pid() order by l.pid limit 8`,
         [oids],
       ),
     signal,
   );
-  const who = holders.map(({ pid, name, application }) => `process ${pid}${application ? ` (${JSON.stringify(application)})` : ''} on ${name}`);
+  const who = holders.map(({ pid, name, application }) => `${pid === null ? 'a prepared transaction' : `process ${pid}`}${application ? ` (${JSON.stringify(application)})` : ''} on ${name}`);
   return new RowsealError('WaitingForLock', who.length === 0 ? 'the tables were locked' : `waiting for locks held by ${who.join(', ')}`, {
     object: `RowPolicy ${plan.owner}`,
     next: 'it is tried again; end the transactions that hold the locks if they hang',
