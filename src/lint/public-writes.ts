@@ -25,7 +25,8 @@ const writes = ['Insert', 'Update', 'Delete'] as const;
 
 function finding(table: CatalogRelation, asked: readonly AskedPolicy[], { claims, landscape }: { readonly claims: Claims; readonly landscape: Landscape }): readonly LintFinding[] {
   const open = writes.flatMap((command) => {
-    const through = asked.filter(({ policy, expressions }) => policy.permissive && commandsOf(policy).includes(command) && !expressions.some(({ tree }) => asksUser(tree, claims)));
+    // A policy without any condition (FOR INSERT without WITH CHECK) lets nothing through.
+    const through = asked.filter(({ policy, expressions }) => policy.permissive && commandsOf(policy).includes(command) && expressions.length > 0 && !expressions.some(({ tree }) => asksUser(tree, claims)));
     const restricted = asked.some(({ policy, expressions }) => !policy.permissive && commandsOf(policy).includes(command) && expressions.some(({ tree }) => asksUser(tree, claims)));
     const holders = landscape.holders(table, command.toUpperCase()).filter((role) => role.oid === 0 || visitors.test(role.name));
     const roles = restricted ? [] : holders.filter((role) => through.some((each) => each.roles.includes(role)));

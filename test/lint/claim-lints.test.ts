@@ -42,3 +42,15 @@ test.each<[condition: string, findings: readonly string[]]>([
     expect(found.map(({ lint, outcome }) => `${lint}${outcome?.result === 'Shown' ? ' shown' : ''}`)).toEqual(expected);
   });
 });
+
+test.each([
+  ['an INSERT policy without CHECK, which denies', `create policy p on orders for insert`],
+  ['UPDATE and ALL without CHECK, which reuse USING', `create policy p on orders for all using (tenant = ${claim}); create policy q on orders for update using (tenant = ${claim} and id > 0)`],
+])('%s, lets nobody write what is not theirs', async (_what, policies) => {
+  const sql = `create table orders (id int, tenant text not null); create table other (tenant text not null); alter table other enable row level security, force row level security;
+    create policy o on other to app using (tenant = ${claim}); alter table orders enable row level security, force row level security; ${policies};
+    grant select on other to app; grant select, insert, update on orders to public`;
+  await withCase(postgres, sql, ({ findings }) => {
+    expect(findings.filter(({ lint, severity }) => severity === 'error' || lint === 'public-writes' || lint === 'always-true')).toEqual([]);
+  });
+});
