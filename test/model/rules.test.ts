@@ -54,9 +54,19 @@ describe('bad objects', () => {
     }
   });
 
+  test('what PostgreSQL lets a policy be can be adopted by name, and a table closed without rules', async () => {
+    const adopted = ['All', 'Select', 'Update', 'Delete', 'Insert'].map((command) => ({ name: command.toLowerCase(), policyName: command, roles: ['PUBLIC'], commands: [command] }));
+    const onlyCheck = { name: 'check', policyName: 'only check', roles: ['app'], commands: ['All'], check: { sql: 'true' }, verbatim: {} };
+    for (const rules of [[], [...adopted, onlyCheck]]) {
+      const spec = { ...goodSpecs.RowPolicy, target: { schema: 'public', tables: ['orders'], children: 'Leave' }, rules };
+      expect(findProblems('RowPolicy', spec)).toEqual([]);
+      expect(await cluster.kubectl(['create', '--dry-run=server', '-f', '-'], manifest('RowPolicy', 'good', spec))).toMatchObject({ status: 0 });
+    }
+  });
+
   test('shape faults are refused by both', async () => {
     const faults: readonly { spec: unknown; path: string }[] = [
-      { spec: { ...goodSpecs.RowPolicy, rules: [] }, path: 'spec.rules' },
+      { spec: { ...goodSpecs.RowPolicy, rules: Array.from({ length: 33 }, (_, index) => ({ ...goodRule, name: `r${index}` })) }, path: 'spec.rules' },
       { spec: { ...goodSpecs.RowPolicy, mode: 'enforce' }, path: 'spec.mode' },
       { spec: { ...goodSpecs.RowPolicy, target: { schema: 'public', tables: ['x'.repeat(64)] } }, path: 'spec.target.tables[0]' },
       { spec: { ...goodSpecs.RowPolicy, rules: [goodRule, goodRule] }, path: 'spec.rules[1]' },
