@@ -48,7 +48,7 @@ export async function resetTables(admin: pg.Client): Promise<void> {
   for (const table of tableNames) await admin.query(createTableSql(table));
 }
 
-function createTableSql(table: string): string {
+export function createTableSql(table: string): string {
   const values = rows.map((row) => `(${row.id}, ${literal(row.tenant)}, ${row.team ?? 'null'}, ${row.amount}, ${literal(row.user_id)})`).join(', ');
   return `drop table if exists public.${table} cascade;
     create table public.${table} (id int not null, tenant text, team int, amount int, user_id text);
