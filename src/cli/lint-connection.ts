@@ -1,7 +1,7 @@
 // Lints the database of one DatabaseConnection, limited to what its RowPolicies govern and without what they allow.
 import { connectionTarget } from '../adapters/postgres/connection-target.ts';
 import { governedTables } from '../lint/governed-tables.ts';
-import { concernsSchemas, concernsTables, withoutAllowed } from '../lint/select-findings.ts';
+import { concernsSchemas, concernsTables, exemptionsOf, withoutAllowed } from '../lint/select-findings.ts';
 import type { Resource } from '../model/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { resolveTarget } from '../reconcile/connection-attempt.ts';
@@ -24,7 +24,7 @@ export async function lintConnection(connection: Resource<'DatabaseConnection'>,
   const select: LintOptions['select'] = (findings, catalog) => {
     const governed = new Set(policies.flatMap(({ spec }) => [...governedTables(spec.target, catalog)]));
     const ours = findings.filter((finding) => concernsTables(finding, governed) && (schemas === undefined || concernsSchemas(finding, schemas)));
-    return withoutAllowed(ours, policies.flatMap(({ spec }) => spec.allowedFindings ?? []));
+    return withoutAllowed(ours, [...exemptionsOf(connection.spec.exemptRoles ?? []), ...policies.flatMap(({ spec }) => spec.allowedFindings ?? [])]);
   };
   return lintDatabase(target, { select, witnesses }, signal);
 }

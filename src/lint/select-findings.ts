@@ -26,6 +26,11 @@ export function concernsSchemas(finding: Finding, schemas: readonly string[]): b
   return finding.tables.length === 0 || within(finding.object) || finding.tables.some(within);
 }
 
+/** A role that is declared to see all rows is no finding for doing so. */
+export function exemptionsOf(roles: readonly string[]): readonly AllowedFinding[] {
+  return roles.map((role) => ({ lint: 'bypassing-role', object: `role ${role}`, reason: 'it is one of the exemptRoles of the DatabaseConnection' }));
+}
+
 export function withoutAllowed<Found extends Finding>(findings: readonly Found[], allowances: readonly AllowedFinding[]): Selection<Found> {
   const reasons = new Map(allowances.filter((each) => each.reason.trim() !== '').map((each) => [keyOf(each), each.reason]));
   const found = new Set(findings.map(keyOf));

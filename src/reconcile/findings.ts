@@ -1,7 +1,7 @@
 // The findings of a RowPolicy: one read of the database's catalog for all of them, witnesses acted out once for a catalog, nothing written when nothing changed.
 import type { Finding, WitnessedFinding } from '../lint/lint.ts';
 import { runLints } from '../lint/run-lints.ts';
-import { concernsTables, type Selection, withoutAllowed } from '../lint/select-findings.ts';
+import { concernsTables, exemptionsOf, type Selection, withoutAllowed } from '../lint/select-findings.ts';
 import { witnessed } from '../lint/witnessed.ts';
 import type { RowPolicySpec } from '../model/kinds.ts';
 import { describeTable, type TableName } from '../policy/table-name.ts';
@@ -18,6 +18,8 @@ export interface Findings {
 
 interface FindingsRequest {
   readonly spec: RowPolicySpec;
+  /** Roles that the connection declares to see everything. */
+  readonly exemptRoles: readonly string[];
   readonly tables: readonly TableName[];
 }
 
@@ -54,12 +56,12 @@ export function createFindings(clock: Pick<Clock, 'monotonicMs'>): Findings {
 
   return {
     touch: (database) => void touched.add(database),
-    of: async (database, { spec, tables }, signal) => {
+    of: async (database, { spec, exemptRoles, tables }, signal) => {
       const { findings, outcomes } = await current(database, signal);
       const ours = new Set(tables.map(describeTable));
       const concerning = findings.filter((finding) => concernsTables(finding, ours) && !(finding.lint === 'missing-index' && spec.indexes === 'Ignore'));
       const shown = await witnessed(concerning, (witnesses) => remembered(witnesses, outcomes, (fresh) => database.lint.runWitnesses(fresh, signal)));
-      return withoutAllowed(shown, spec.allowedFindings ?? []);
+      return withoutAllowed(shown, [...exemptionsOf(exemptRoles), ...(spec.allowedFindings ?? [])]);
     },
   };
 }

@@ -13,6 +13,7 @@ import { describeTable } from '../policy/table-name.ts';
 import type { ServerFacts } from '../ports/database.ts';
 import type { PolicyDatabase, RowCountRequest, TestOutcome } from '../ports/policy-database.ts';
 import { createDriftWatch } from './drift-watch.ts';
+import { exemptRolesOf } from './exempt-roles.ts';
 import { createFindings } from './findings.ts';
 import { createIndexBuilds, type IndexBuilds } from './index-builds.ts';
 import type { Readiness } from './readiness.ts';
@@ -55,7 +56,7 @@ export function createRowPolicyReconciler(options: RowPolicyOptions): Reconciler
       }
       const { againInMs, tables, changed } = await enforce({ ...context, settling: settlingOf(settlings, databaseKey, options), indexes });
       if (changed === true && database !== undefined) findings.touch(database);
-      if (tables !== undefined && database !== undefined) await reportFindings(context, findings.of(database, { spec: policy.spec, tables }, signal));
+      if (tables !== undefined && database !== undefined) await reportFindings(context, findings.of(database, { spec: policy.spec, exemptRoles: exemptRolesOf(policy, options.cluster), tables }, signal));
       return { requeueAfterMs: Math.min(pollMs, againInMs ?? pollMs) };
     },
   };

@@ -59,6 +59,19 @@ it('counts what is allowed for nothing, and shows the reason', async () => {
   expect(definerView()).toMatchObject({ allowed: 'support reads all of it' });
 });
 
+it('takes the exempt roles of the connection for what they are', async () => {
+  await admin.query('create role backup bypassrls login; grant select on orders to backup');
+  shop.declare('orders', {});
+  await shop.reconcile();
+  const bypassing = () => shop.status('orders').findings?.find(({ lint }) => lint === 'bypassing-role');
+  expect(bypassing()).toMatchObject({ object: 'role backup' });
+  expect(bypassing()?.allowed).toBeUndefined();
+  shop.connection({ exemptRoles: ['backup'] });
+  await shop.reconcile();
+  expect(bypassing()?.allowed).toContain('exemptRoles');
+  await admin.query('revoke all on orders from backup; drop role backup');
+});
+
 it('is gone once it is fixed, at the next read of the catalog', async () => {
   shop.declare('orders', {});
   await shop.reconcile();
