@@ -5,7 +5,7 @@ import { concernsTables, exemptionsOf, type Selection, withoutAllowed } from '..
 import { witnessed } from '../lint/witnessed.ts';
 import type { RowPolicySpec } from '../model/kinds.ts';
 import { describeTable, type TableName } from '../policy/table-name.ts';
-import type { WitnessOutcome } from '../policy/witness.ts';
+import type { Witness, WitnessOutcome } from '../policy/witness.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Database } from '../ports/database.ts';
 
@@ -28,6 +28,8 @@ interface Survey {
   /** Of the catalog, taken before it was read: what changes in between is found by the next look. */
   readonly fingerprint: string;
   readonly validUntilMs: number;
+  /** Not read again before this, whatever changes: thousands of tables that are governed one after the other would each have all of them read. */
+  readonly soonestMs: number;
   /** By witness, as JSON. */
   readonly outcomes: Map<string, WitnessOutcome>;
 }
@@ -35,6 +37,11 @@ interface Survey {
 const shortestPauseMs = 30_000;
 /** However large the catalog, reading it takes at most this share of the session's time. */
 const pausesPerRead = 100;
+/** A read that takes longer is repeated after ten times as long at the soonest, even while everything changes. */
+const slowReadMs = 500;
+const pausesPerSlowRead = 10;
+/** As many as a status shows: each witness is a transaction on the real tables. */
+const maxWitnessed = 64;
 
 export function createFindings(clock: Pick<Clock, 'monotonicMs'>): Findings {
   const surveys = new WeakMap<Database, Promise<Survey>>();
@@ -43,7 +50,7 @@ export function createFindings(clock: Pick<Clock, 'monotonicMs'>): Findings {
   const current = async (database: Database, signal: AbortSignal): Promise<Survey> => {
     const before = surveys.get(database);
     const known = await before?.catch(() => undefined);
-    if (known !== undefined && !touched.has(database) && clock.monotonicMs() < known.validUntilMs) return known;
+    if (known !== undefined && clock.monotonicMs() < (touched.has(database) ? known.soonestMs : known.validUntilMs)) return known;
     // Somebody else may have begun to read while we waited for the old answer.
     const pending = surveys.get(database);
     if (pending !== undefined && pending !== before) return pending;
@@ -60,8 +67,10 @@ export function createFindings(clock: Pick<Clock, 'monotonicMs'>): Findings {
       const { findings, outcomes } = await current(database, signal);
       const ours = new Set(tables.map(describeTable));
       const concerning = findings.filter((finding) => concernsTables(finding, ours) && !(finding.lint === 'missing-index' && spec.indexes === 'Ignore'));
-      const shown = await witnessed(concerning, (witnesses) => remembered(witnesses, outcomes, (fresh) => database.lint.runWitnesses(fresh, signal)));
-      return withoutAllowed(shown, [...exemptionsOf(exemptRoles), ...(spec.allowedFindings ?? [])]);
+      const act = (witnesses: readonly Witness[]) => remembered(witnesses, outcomes, (fresh) => database.lint.runWitnesses(fresh, signal));
+      const selection = withoutAllowed(concerning, [...exemptionsOf(exemptRoles), ...(spec.allowedFindings ?? [])]);
+      const shown = await witnessed(selection.findings.slice(0, maxWitnessed), act);
+      return { ...selection, findings: [...shown, ...selection.findings.slice(maxWitnessed)] };
     },
   };
 }
@@ -77,7 +86,8 @@ async function survey(database: Database, { clock, known, signal }: Surveying): 
   const fingerprint = await database.lint.fingerprint(signal);
   const fresh = known?.fingerprint === fingerprint ? known : { findings: runLints(await database.lint.readCatalog(signal)), fingerprint, outcomes: new Map<string, WitnessOutcome>() };
   const readMs = clock.monotonicMs() - startedMs;
-  return { ...fresh, validUntilMs: clock.monotonicMs() + Math.max(shortestPauseMs, readMs * pausesPerRead) };
+  const now = clock.monotonicMs();
+  return { ...fresh, validUntilMs: now + Math.max(shortestPauseMs, readMs * pausesPerRead), soonestMs: readMs < slowReadMs ? now : now + readMs * pausesPerSlowRead };
 }
 
 /** Outcomes in the order of the witnesses; only those that this catalog has not seen yet are acted out. */
