@@ -17,7 +17,6 @@ import { describeObject, type Resource } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
 import type { CompiledState } from '../policy/compiled.ts';
 import { diffOf, type TableDiff } from '../policy/diff.ts';
-import { rootsOf } from '../policy/desired.ts';
 import { plan as planSteps } from '../policy/plan.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { ConnectionTarget, ServerFacts } from '../ports/database.ts';
@@ -56,7 +55,7 @@ export async function planPolicy(policy: Resource<'RowPolicy'>, { cluster, rows 
   const mayUse = await sqlMayUse(policy, { cluster, signal });
   for (const { text } of sqlTexts(policy)) await checkSqlPredicate(text, mayUse);
   const plan = planSteps(compiled, observation);
-  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, rootsOf(desired), { cluster, signal }) : undefined;
+  const notGranted = plan.steps.some((step) => step.widening) ? await widenRefusal(policy, { desired, observation, plan }, { cluster, signal }) : undefined;
   const request = { tests: policy.spec.tests ?? [], schema: policy.spec.target.schema, desired, observation, plan };
   return {
     rowPolicy: describeObject('RowPolicy', policy.metadata),

@@ -14,12 +14,20 @@ export function wasApplied(policy: CompiledPolicy, table: ObservedTable, owner: 
   return table.applied.some((before) => before.name === policy.name && before.owner === owner && before.state === state);
 }
 
+export interface Admitted {
+  /** States (`policyState`) of all that the owner has applied anywhere. */
+  readonly states: readonly string[];
+  /** Nothing was applied yet, and no older table is there on which the rules would have to wait. */
+  readonly first: boolean;
+}
+
 /**
  * Whether the owner's policy may come to a table that the guard closed at birth as if row security had been off: it is in force
- * on other tables, so it was admitted, or the owner has applied nothing yet. A rule that waits for an approval must not slip in with a new partition.
+ * on other tables, so it was admitted, or these are the owner's first tables. A rule that waits for an approval, be it on
+ * every other table, must not slip in with a new partition.
  */
-export function comesWithBirth(policy: CompiledPolicy, table: ObservedTable, admitted: readonly string[]): boolean {
-  return table.bornClosed === true && (admitted.length === 0 || admitted.includes(policyState(policy)));
+export function comesWithBirth(policy: CompiledPolicy, table: ObservedTable, { states, first }: Admitted): boolean {
+  return table.bornClosed === true && (first || states.includes(policyState(policy)));
 }
 
 /** Whether the table's row security was declared like this when we last applied it. */

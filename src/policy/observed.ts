@@ -63,6 +63,8 @@ export interface ObservedPolicy {
   readonly deparsed: string;
   readonly marker?: PolicyMarker;
   readonly record?: PolicyRecord;
+  /** Whether helper functions that it calls may be executed by others than the roles of their policies, or not by these. */
+  readonly helpersAstray?: boolean;
 }
 
 export interface ObservedTable {

@@ -4,19 +4,26 @@ import { blindness } from './blindness.ts';
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
 import { guardChange } from './guard.ts';
 import { type Observation, type ObservedPolicy, type ObservedTable, observedOwner } from './observed.ts';
-import { comesWithBirth, flagsWereApplied, wasApplied } from './mending.ts';
+import { type Admitted, comesWithBirth, flagsWereApplied, wasApplied } from './mending.ts';
 import { inFailClosedOrder, type PhasedStep, phases, sealPlan } from './plan-order.ts';
-import type { Adoption, Plan, Step } from './step.ts';
+import type { Adoption, Plan, Release, Step } from './step.ts';
 import { describeTable, sameTable } from './table-name.ts';
 import { alterWidens, expressionsInForce } from './widening.ts';
 
 /** Steps from observed to desired; none when the desired state is in force already. Tables that are not observed are skipped: compile refuses them. */
 export function plan(desired: CompiledState, observation: Observation): Plan {
+  const admitted = admittedTo(desired, observation);
   const steps = observation.tables.flatMap((observed) => {
     const table = desired.tables.find((candidate) => sameTable(candidate.table, observed.table));
-    return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable({ owner: desired.owner, admitted: observation.admitted ?? [] }, table, observed);
+    return table === undefined ? stepsForLeftTable(desired.owner, observed) : stepsForTable({ owner: desired.owner, admitted }, table, observed);
   });
-  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), adoptions: adoptionsOf(desired, observation), observation, leaving: false, guard: guardChange(desired.guard, observation.guard), declared: desired.tables });
+  return sealPlan({ owner: desired.owner, steps: inFailClosedOrder(steps), adoptions: adoptionsOf(desired, observation), releases: givenUp(desired, observation), observation, leaving: false, guard: guardChange(desired.guard, observation.guard), declared: desired.tables });
+}
+
+function admittedTo({ tables }: CompiledState, observation: Observation): Admitted {
+  const targeted = observation.tables.filter((observed) => tables.some(({ table }) => sameTable(table, observed.table)));
+  const states = observation.admitted ?? [];
+  return { states, first: states.length === 0 && targeted.every((table) => table.bornClosed === true || !binds(table)) };
 }
 
 function adoptionsOf({ owner, tables }: CompiledState, observation: Observation): readonly Adoption[] {
@@ -24,6 +31,15 @@ function adoptionsOf({ owner, tables }: CompiledState, observation: Observation)
     const observed = observation.tables.find((candidate) => sameTable(candidate.table, table))?.policies ?? [];
     const found = policies.filter((policy) => observed.some((other) => other.name === policy.name && !inForce(policy, other, owner) && adoptable(policy, other, owner)));
     return found.map((policy) => ({ table, policy }));
+  });
+}
+
+/** Records of policies that are neither there nor declared any more: to bring one back later is no repair. */
+function givenUp({ owner, tables }: CompiledState, observation: Observation): readonly Release[] {
+  return observation.tables.filter(({ owned }) => owned).flatMap(({ table, applied, policies }) => {
+    const declared = tables.find((candidate) => sameTable(candidate.table, table))?.policies ?? [];
+    const gone = applied.filter(({ name, owner: other }) => other === owner && ![...declared, ...policies].some((policy) => policy.name === name));
+    return gone.map(({ name }) => ({ table, name }));
   });
 }
 
@@ -47,7 +63,7 @@ function stepsForLeftTable(owner: string, observed: ObservedTable): readonly Pha
 
 interface Declaring {
   readonly owner: string;
-  readonly admitted: readonly string[];
+  readonly admitted: Admitted;
 }
 
 function stepsForTable({ owner, admitted }: Declaring, table: CompiledTable, observed: ObservedTable): readonly PhasedStep[] {
@@ -148,7 +164,7 @@ function functionSteps(policy: CompiledPolicy): readonly PhasedStep[] {
 }
 
 function inForce(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
-  return sameShape(policy, observed) && expressionsInForce(policy, observed, owner);
+  return sameShape(policy, observed) && expressionsInForce(policy, observed, owner) && observed.helpersAstray !== true;
 }
 
 /** ALTER POLICY changes neither kind nor command, and can't take an expression away. */
@@ -167,5 +183,6 @@ function changeReason(policy: CompiledPolicy, observed: ObservedPolicy, owner: s
   if (known.definition !== policy.definition) return `rule ${policy.rule} of ${owner} was changed`;
   if (known.deparsed !== observed.deparsed) return 'its expression was changed in the database';
   if (!sameRoles(policy, observed)) return `its roles are not those of rule ${policy.rule} of ${owner}`;
+  if (observed.helpersAstray === true) return 'the rights on a helper function that it calls were changed in the database';
   return 'its mark or its record is missing or was changed in the database';
 }

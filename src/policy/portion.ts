@@ -15,7 +15,7 @@ export function portionOf(plan: Plan, admitted: (step: Step) => boolean): Plan {
   const held = new Set(refused.map(({ operation }) => policyKey(operation)).filter((key) => key !== undefined));
   const kept = plan.steps.filter((step) => admitted(step) && !held.has(policyKey(step.operation) ?? ''));
   const steps = kept.filter((step) => step.operation.kind !== 'CreateFunction' || isCalled(step.operation.function.name, kept));
-  const touched = [...steps.map(({ operation }) => tableOf(operation)), ...plan.adoptions.map(({ table }) => table)].filter((name) => name !== undefined);
+  const touched = [...steps.map(({ operation }) => tableOf(operation)), ...[...plan.adoptions, ...plan.releases].map(({ table }) => table)].filter((name) => name !== undefined);
   const tables = plan.tables
     .filter(({ table }) => touched.some((name) => sameTable(name, table)))
     .map((planned) => (refused.some(({ operation }) => isFlag(operation) && sameTable(operation.table, planned.table)) ? { ...planned, declared: '' as const } : planned));

@@ -4,7 +4,7 @@ import { describeError, RowsealError } from '../model/errors.ts';
 import { describeObject } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
 import { planDeletion } from '../policy/deletion.ts';
-import { desiredFrom, noNeighbours, ownerOf, rootsOf } from '../policy/desired.ts';
+import { desiredFrom, noNeighbours, ownerOf } from '../policy/desired.ts';
 import { resolveTables } from '../policy/resolve.ts';
 import { hasWork } from '../policy/step.ts';
 import type { ReconcileOutcome } from './reconciler.ts';
@@ -49,7 +49,7 @@ async function undo(context: RowPolicyContext & { readonly settling: Settling },
     const plan = planDeletion(ownerOf(policy.metadata), deletion, observation, governed);
     if (!hasWork(plan)) return undefined;
     const digest = approvalDigest(plan, policy.spec, observation, facts);
-    const leave = await leaveFor({ policy, plan, observation, digest, settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(resolveTables(declared, observation, noNeighbours)), { cluster, signal }) });
+    const leave = await leaveFor({ policy, plan, observation, digest, settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, { desired: resolveTables(declared, observation, noNeighbours), observation, plan }, { cluster, signal }) });
     if (!hasWork(leave.portion) && leave.waiting !== undefined) {
       const { reason, message } = leave.waiting.readiness;
       await reportFailure(context, stillThere(deletion, reason, message), { plan: planStatus(digest, database.render(plan.steps)) });

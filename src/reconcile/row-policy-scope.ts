@@ -4,7 +4,10 @@ import { describeObject, type ObjectKey, type Resource, resolveRef } from '../mo
 import { contradictionOf, namesOf } from '../policy/contradiction.ts';
 import { type Desired, membershipTables, type Neighbours, ownerOf, rootsOf } from '../policy/desired.ts';
 import type { Observation, ObservedTable } from '../policy/observed.ts';
+import { tableOf } from '../policy/plan-order.ts';
+import { needsNoLeave } from '../policy/portion.ts';
 import { rootFinder } from '../policy/resolve.ts';
+import type { Operation, Plan } from '../policy/step.ts';
 import { tableKey, type TableName } from '../policy/table-name.ts';
 import { namedTables } from '../policy/target.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -131,7 +134,7 @@ export async function requireGrants(policy: Policy, desired: Desired, asking: As
   const roles = [...new Set([...policy.spec.rules.flatMap((rule) => rule.roles), ...tests.map((test) => test.as.role)])];
   const rights: readonly Right[] = [...(sqlTexts(policy).length > 0 ? ['SQL' as const] : []), ...(policy.spec.unmanagedPolicies === 'Remove' ? ['RemoveUnmanaged' as const] : [])];
   await requireWish(policy, { tables: rootsOf(desired), roles, rights }, asking);
-  await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles: [], rights: [] }, asking);
+  await requireWish(policy, { tables: [...membershipTables(desired), ...testedTables(policy)], roles, rights: [] }, asking);
 }
 
 /** The tables of the target's schema that a selector may ever reach; undefined for all of them. */
@@ -142,11 +145,31 @@ export async function namesInReach(policy: Policy, { cluster, signal }: Asking):
   return grantedTables(connection, { namespace, labels: await cluster.namespaceLabels(namespace, signal) }, policy.spec.target.schema);
 }
 
-/** A plan that may widen needs the right to, on these tables and for the roles it is about; NotGranted where it is missing. */
-export async function widenRefusal(policy: Policy, roots: readonly TableName[], asking: Asking): Promise<RowsealError | undefined> {
-  const wish: Wish = { tables: roots, roles: policy.spec.rules.flatMap((rule) => rule.roles), rights: ['Widen'] };
+interface Widening {
+  readonly desired: Desired;
+  readonly observation: Observation;
+  readonly plan: Plan;
+}
+
+/**
+ * A plan that may widen needs the right to, on the tables and for the roles it is about; NotGranted where it is missing. What is
+ * taken away counts as well: a table that left the target, and the roles that a restrictive policy held back.
+ */
+export async function widenRefusal(policy: Policy, { desired, observation, plan }: Widening, asking: Asking): Promise<RowsealError | undefined> {
+  const operations = plan.steps.filter((step) => !needsNoLeave(step)).map(({ operation }) => operation);
+  const targeted = new Set(desired.tables.map(({ table }) => tableKey(table)));
+  const left = operations.map(tableOf).filter((table) => table !== undefined && !targeted.has(tableKey(table)));
+  const roles = [...policy.spec.rules.flatMap((rule) => rule.roles), ...operations.flatMap((operation) => rolesBefore(operation, observation))];
+  const wish: Wish = { tables: [...rootsOf(desired), ...left.filter((table) => table !== undefined)], roles: [...new Set(roles)], rights: ['Widen'] };
   const missing = await refusal(policy, wish, asking);
   return missing === undefined ? undefined : notGranted(policy, missing);
+}
+
+/** Of the policy that an operation drops or alters. */
+function rolesBefore(operation: Operation, { tables }: Observation): readonly string[] {
+  const name = 'policy' in operation ? operation.policy.name : operation.kind === 'DropPolicy' ? operation.name : undefined;
+  const on = tableOf(operation);
+  return on === undefined ? [] : tables.filter(({ table }) => tableKey(table) === tableKey(on)).flatMap(({ policies }) => policies.filter((policy) => policy.name === name).flatMap((policy) => policy.roles));
 }
 
 /** Tables that in-manifest tests read, write or copy. */

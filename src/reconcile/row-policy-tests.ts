@@ -1,7 +1,6 @@
 // When a RowPolicy's tests run: before the apply on copies, and on the real tables what could not be copied; a failing one stops it.
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type Resource } from '../model/kinds.ts';
-import { rootsOf } from '../policy/desired.ts';
 import type { PolicyDatabase, RowCountRequest, TestOutcome } from '../ports/policy-database.ts';
 import type { RowPolicyContext } from './row-policy-report.ts';
 import { widenRefusal } from './row-policy-scope.ts';
@@ -36,8 +35,8 @@ export async function testAfter({ signal }: RowPolicyContext, { database, reques
 }
 
 /** What widens is tried on real rows only for who may widen: its outcome tells of rows that nobody has let them see. */
-export async function rehearsalRefusal({ policy, options, signal }: RowPolicyContext, { plan, desired }: RowCountRequest): Promise<RowsealError | undefined> {
-  return plan.steps.some((step) => step.widening) ? widenRefusal(policy, rootsOf(desired), { cluster: options.cluster, signal }) : undefined;
+export async function rehearsalRefusal({ policy, options, signal }: RowPolicyContext, { plan, desired, observation }: RowCountRequest): Promise<RowsealError | undefined> {
+  return plan.steps.some((step) => step.widening) ? widenRefusal(policy, { desired, observation, plan }, { cluster: options.cluster, signal }) : undefined;
 }
 
 export function requirePassed(policy: Resource<'RowPolicy'>, outcomes: readonly TestOutcome[]): void {

@@ -3,7 +3,6 @@ import { pauseAnnotation } from '../model/annotations.ts';
 import { RowsealError } from '../model/errors.ts';
 import { describeObject, type ObjectKey, type Resource, type RowPolicyStatus } from '../model/kinds.ts';
 import { approvalDigest } from '../policy/approval.ts';
-import { rootsOf } from '../policy/desired.ts';
 import { guardChange, guardedTarget } from '../policy/guard.ts';
 import type { Observation } from '../policy/observed.ts';
 import { plan as planSteps } from '../policy/plan.ts';
@@ -128,7 +127,7 @@ async function enforceOnce(context: Enforcing, status: Partial<RowPolicyStatus>)
       continue;
     }
     const build = await followBuild(context, context.indexes, { database: connected, needs });
-    const asked = { policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, rootsOf(desired), { cluster, signal }) };
+    const asked = { policy, plan, observation, digest, settling: context.settling, contributors, approval: () => cluster.approval(policy, signal), widenRefusal: () => widenRefusal(policy, look, { cluster, signal }) };
     const leave = whileBuilding(await leaveFor(asked), build);
     const changed = hasWork(leave.portion);
     if (changed || (tests === undefined && testsAreDue(policy))) tests ??= await testBefore(context, { database, request: testRequest(policy, look) });

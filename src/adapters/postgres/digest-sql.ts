@@ -12,10 +12,10 @@ export const deparseSettings = [
   ['standard_conforming_strings', 'on'],
 ] as const;
 
-/** Role names of a policy as a sorted array; `PUBLIC` for everybody. `policy` is the alias of a pg_policy row. */
+/** Role names of a policy as a sorted array; `PUBLIC` for everybody, and in quotes where a role is called that. `policy` is the alias of a pg_policy row. */
 export function policyRolesSql(policy: string): string {
   return `case when ${policy}.polroles = array[0::oid] then array['PUBLIC'::text]
-    else array(select r.rolname::text from pg_catalog.pg_roles r where r.oid = any (${policy}.polroles) order by r.rolname) end`;
+    else array(select case r.rolname when 'PUBLIC' then '"PUBLIC"' else r.rolname::text end from pg_catalog.pg_roles r where r.oid = any (${policy}.polroles) order by r.rolname) end`;
 }
 
 /** SHA-256, hex, over name, kind, command, roles and expressions of all policies of the pg_class row, its flags and its owner. */

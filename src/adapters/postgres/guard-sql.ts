@@ -2,6 +2,7 @@
 import type { GuardChange } from '../../policy/guard.ts';
 import { quoteLiteral } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
+import { sameBodySql } from './own-functions.ts';
 import { selectableSql } from './selectable-sql.ts';
 
 /** DDL after which a table can be, or be called, something that it was not before; ALTER INDEX renames tables, too. */
@@ -89,8 +90,9 @@ const triggerSql = `do ${quoteLiteral(`begin
 
 export const guardSchemaSql: readonly string[] = [tableSql, 'revoke all on rowseal.guarded from public', functionSql, 'revoke all on function rowseal.guard_tables() from public', triggerSql];
 
-/** Whether the guard is on duty. */
-export const guardActiveSql = `exists (select from pg_catalog.pg_event_trigger t where t.evtname = 'rowseal_guard' and t.evtenabled = 'A' and t.evtfoid = to_regprocedure('rowseal.guard_tables()'))`;
+/** Whether the guard is on duty, and is the one that we installed. */
+export const guardActiveSql = `exists (select from pg_catalog.pg_event_trigger t join pg_catalog.pg_proc f on f.oid = t.evtfoid
+    where t.evtname = 'rowseal_guard' and t.evtenabled = 'A' and t.evtfoid = to_regprocedure('rowseal.guard_tables()') and f.prosecdef and ${sameBodySql('f', body)})`;
 
 /** What the guard knows about the owner in parameter $4. */
 export const guardKnownSql = `(select json_strip_nulls(json_build_object('schema', g.schema_name, 'names', g.table_names, 'forced', g.forced, 'sparesChildren', g.spares_children,

@@ -7,6 +7,7 @@ import type { ClaimsDatabase, InstalledClaims } from '../../ports/claims-databas
 import { claimsObjects } from './claims-functions.ts';
 import { errorCodeOf, statementError } from './database-error.ts';
 import { explainPlainClaims } from './explain-plain-claims.ts';
+import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
 import type { RunQuery, Session } from './session.ts';
 
@@ -42,7 +43,7 @@ export async function installClaims({ session, claims }: ClaimsParts, signal: Ab
     const objects = claims.type === 'Signed' ? claimsObjects({ ...server, ...claims }) : explainPlainClaims(claims, server.versionNumber);
     const version = `rowseal claims ${createHash('sha256').update(objects.join('\n')).digest('hex')}`;
     const owner = await ownerName(query);
-    if (await standsAs(query, version, signed === undefined ? undefined : owner)) return;
+    if (await standsAs(query, { version, objects, ...(signed === undefined ? {} : { owner }) })) return;
     await query('create schema if not exists rowseal');
     await query('grant usage on schema rowseal to public');
     // It belongs to whoever the last type of claims gave it to; the schema's owner may drop it in any case.
@@ -57,14 +58,14 @@ export async function installClaims({ session, claims }: ClaimsParts, signal: Ab
 }
 
 /** Whether installing would change nothing. `owner` is that of the keys, where there are to be some. */
-async function standsAs(query: RunQuery, version: string, owner: string | undefined): Promise<boolean> {
-  const [row] = await query<{ version: string | null; hidden: boolean }>(
-    `select obj_description(to_regprocedure('rowseal.explain_claims(text, text)'), 'pg_proc') as version,
+async function standsAs(query: RunQuery, { version, objects, owner }: { readonly version: string; readonly objects: readonly string[]; readonly owner?: string }): Promise<boolean> {
+  const [row] = await query<{ version: string | null; intact: boolean; hidden: boolean }>(
+    `select obj_description(to_regprocedure('rowseal.explain_claims(text, text)'), 'pg_proc') as version, ${asCreatedSql(objects)} as intact,
             exists (select from pg_class c join pg_roles r on r.oid = c.relowner
               where c.oid = to_regclass('rowseal.claims_key') and c.relrowsecurity and r.rolname = $1 and not r.rolcanlogin) as hidden`,
     [owner ?? ''],
   );
-  return row?.version === version && (owner === undefined || row.hidden);
+  return row?.version === version && row.intact && (owner === undefined || row.hidden);
 }
 
 /** Leaves the session acting as the owner. */

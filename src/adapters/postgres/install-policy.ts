@@ -1,6 +1,7 @@
 // Installs schema rowseal, once a version: a database that has it already is not written to.
 import { statementError } from './database-error.ts';
 import { guardActiveSql } from './guard-sql.ts';
+import { asCreatedSql } from './own-functions.ts';
 import { policySchemaSql, policySchemaVersion } from './policy-schema.ts';
 import { quoteLiteral } from './quote.ts';
 import type { RunQuery, Session } from './session.ts';
@@ -30,7 +31,7 @@ async function installed(query: RunQuery): Promise<boolean> {
   const [row] = await query<{ version: string | null; complete: boolean }>(
     `select obj_description(to_regprocedure('rowseal.policy_digest(oid)'), 'pg_proc') as version,
             to_regclass('rowseal.governed_table') is not null and to_regclass('rowseal.policy_owner') is not null and to_regclass('rowseal.governed_policy') is not null and to_regclass('rowseal.guarded') is not null and to_regclass('rowseal.fence') is not null
-            and to_regprocedure('rowseal.input_is_valid(text, text)') is not null and to_regprocedure('rowseal.notify_drift()') is not null
+            and ${asCreatedSql(policySchemaSql)}
             and ((exists (select from pg_event_trigger where evtname = 'rowseal_drift' and evtenabled in ('O', 'A')) and ${guardActiveSql})
                  or not (select rolsuper from pg_roles where rolname = current_user)) as complete`,
   );

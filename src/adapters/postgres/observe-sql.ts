@@ -3,6 +3,7 @@ import { likePattern } from '../../policy/target.ts';
 import type { ObservationRequest } from '../../ports/policy-database.ts';
 import { policyDeparsedSql, policyRolesSql, tableDigestSql } from './digest-sql.ts';
 import { guardActiveSql, guardKnownSql } from './guard-sql.ts';
+import { helpersAstraySql } from './helper-rights.ts';
 import { selectableSql } from './selectable-sql.ts';
 
 export interface Installed {
@@ -62,7 +63,9 @@ ${wantedSql(records)}select json_build_object(
      'policies', coalesce((select json_agg(json_build_object(
         'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd, 'roles', ${policyRolesSql('p')},
         'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
-        'deparsed', ${policyDeparsedSql('p')}, 'comment', obj_description(p.oid, 'pg_policy'), 'record', ${recorded}
+        'deparsed', ${policyDeparsedSql('p')}, 'comment', obj_description(p.oid, 'pg_policy'), 'record', ${recorded},
+        'helpersAstray', exists (select from pg_catalog.pg_depend hd join helpers_astray h on h.oid = hd.refobjid
+           where hd.classid = 'pg_catalog.pg_policy'::regclass and hd.objid = p.oid and hd.refclassid = 'pg_catalog.pg_proc'::regclass)
        ) order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'::json)
    ) order by c.nspname, c.relname) from relations c), '[]'::json)
 ) as observation`;
@@ -90,6 +93,7 @@ function wantedSql(records: boolean): string {
 ), relations as (
   select c.*, n.nspname from pg_catalog.pg_class c join wanted w on w.oid = c.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'v', 'm', 'f')
+), helpers_astray as materialized (${helpersAstraySql}
 )
 `;
 }

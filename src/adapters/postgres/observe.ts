@@ -49,6 +49,7 @@ interface PolicyRow {
   readonly deparsed: string;
   readonly comment: string | null;
   readonly record: PolicyRecord | null;
+  readonly helpersAstray: boolean;
 }
 
 interface ColumnRow {
@@ -107,6 +108,7 @@ function policyOf(row: PolicyRow): ObservedPolicy {
     deparsed: row.deparsed,
     ...(marker === undefined ? {} : { marker }),
     ...(row.record === null ? {} : { record: recordOf(row.record) }),
+    ...(row.helpersAstray ? { helpersAstray: true } : {}),
   };
 }
 

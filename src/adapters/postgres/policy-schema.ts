@@ -33,16 +33,16 @@ const statements = [
   `create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null)`,
   `revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public`,
   `create or replace function rowseal.policy_digest(table_oid oid) returns text language sql stable ${functionSettings}
-     as ${quoteLiteral(`select ${tableDigestSql('c')} from pg_catalog.pg_class c where c.oid = $1`)}`,
+     as $rowseal$select ${tableDigestSql('c')} from pg_catalog.pg_class c where c.oid = $1$rowseal$`,
   // For PostgreSQL 15, and for types of extensions whose input functions raise. The block's subtransaction forbids parallel plans.
   `create or replace function rowseal.input_is_valid(value text, type_name text) returns boolean
      language plpgsql stable strict parallel unsafe set search_path = pg_catalog, pg_temp
-     as ${quoteLiteral(`begin
+     as $rowseal$begin
        execute pg_catalog.format('select cast($1 as %s)', pg_catalog.format_type($2::pg_catalog.regtype, -1)) using $1;
        return true;
      exception when others then
        return false;
-     end`)}`,
+     end$rowseal$`,
 ] as const;
 
 const triggerTags = ['CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER INDEX', 'ALTER TYPE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP TABLE', 'COMMENT', 'CREATE FUNCTION', 'ALTER FUNCTION', 'DROP FUNCTION', 'DROP OWNED'];
@@ -54,13 +54,13 @@ const triggerTags = ['CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE TAB
  */
 const triggerStatements = [
   `create or replace function rowseal.notify_drift() returns event_trigger language plpgsql set search_path = pg_catalog, pg_temp
-     as ${quoteLiteral(`begin
+     as $rowseal$begin
        if pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4 = 0 then
          perform pg_catalog.pg_notify('${driftChannel}', pg_catalog.pg_backend_pid()::pg_catalog.text);
        end if;
      exception when others then
        null;
-     end`)}`,
+     end$rowseal$`,
   `do ${quoteLiteral(`begin
      drop event trigger if exists rowseal_drift;
      create event trigger rowseal_drift on ddl_command_end when tag in (${triggerTags.map(quoteLiteral).join(', ')}) execute function rowseal.notify_drift();

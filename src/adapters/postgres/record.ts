@@ -81,12 +81,12 @@ async function releasePolicies(query: RunQuery, plan: Plan, table: PlannedTable)
   if (names.length > 0) await query('delete from rowseal.governed_policy where table_oid = $1::oid and owner = $2 and policy_name = any ($3::text[])', [table.oid, plan.owner, names]);
 }
 
-/** Records of policies that are gone go; the flags of before are kept until Restore has brought them back. */
+/** Records of our policies that are gone go, those of others are theirs to mend by; the flags of before are kept until Restore has brought them back. */
 async function tidyRecords(query: RunQuery, plan: Plan, table: PlannedTable): Promise<void> {
   await query(
-    `delete from rowseal.governed_policy gp where gp.table_oid = $1::oid
+    `delete from rowseal.governed_policy gp where gp.table_oid = $1::oid and gp.owner = $2
        and not exists (select from pg_catalog.pg_policy p where p.polrelid = gp.table_oid and p.polname = gp.policy_name)`,
-    [table.oid],
+    [table.oid, plan.owner],
   );
   if (plan.leaving) {
     // Where the flags stay on for another RowPolicy that comes, how they were before is still to be known when it leaves.

@@ -39,10 +39,10 @@ export function createPolicySql(policy: PolicyText, table: TableName): string {
   return `${head} to ${quoteRoles(policy.roles)}${expressionsSql(policy)}`;
 }
 
-/** A helper is for the roles of its policy alone: it reads past row security. */
+/** A helper is for the roles of its policy alone, and nobody else's to alter: it reads past row security. */
 export function functionSql({ schema, name, roles, definition }: CompiledFunction): string {
   const signature = `${quoteName(schema)}.${quoteName(name)}(text, jsonb)`;
-  return `${definition};\nrevoke all on function ${signature} from public;\ngrant execute on function ${signature} to ${quoteRoles(roles)}`;
+  return `${definition};\nalter function ${signature} owner to current_user;\nrevoke all on function ${signature} from public;\ngrant execute on function ${signature} to ${quoteRoles(roles)}`;
 }
 
 function expressionsSql({ using, check }: Pick<CompiledPolicy, 'using' | 'check'>): string {

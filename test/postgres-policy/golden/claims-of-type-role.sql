@@ -1,4 +1,5 @@
 create or replace function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) returns setof "pg_catalog"."uuid" language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp set row_security = off as 'select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."secrets" as m where m."code" = (select cast($2 #>> array[''role''] as "pg_catalog"."varchar"))';
+alter function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) owner to current_user;
 revoke all on function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) from public;
 grant execute on function "rowseal"."member_932f64d8a7e87a57deb3659d"(text, jsonb) to "app";
 alter table "public"."orders" enable row level security;

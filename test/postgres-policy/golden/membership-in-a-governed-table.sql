@@ -1,5 +1,6 @@
 -- PostgreSQL 18
 create or replace function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) returns setof "pg_catalog"."uuid" language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp set row_security = off as 'select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."secrets" as m where m."owner" = (select cast($1 collate "default" as "pg_catalog"."text")) and m."code" = (select cast($2 #>> array[''sub''] as "pg_catalog"."varchar"))';
+alter function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) owner to current_user;
 revoke all on function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) from public;
 grant execute on function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) to "app";
 alter table "public"."orders" enable row level security;
@@ -9,6 +10,7 @@ create policy "rowseal_shop_orders_r" on "public"."orders" as permissive for all
 
 -- PostgreSQL 15
 create or replace function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) returns setof "pg_catalog"."uuid" language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp set row_security = off as 'select cast(m."tenant_id" as "pg_catalog"."uuid") from "public"."secrets" as m where m."owner" = (select cast($1 collate "default" as "pg_catalog"."text")) and m."code" = (select cast($2 #>> array[''sub''] as "pg_catalog"."varchar"))';
+alter function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) owner to current_user;
 revoke all on function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) from public;
 grant execute on function "rowseal"."member_9e822b32ed5d9298674b2c03"(text, jsonb) to "app";
 alter table "public"."orders" enable row level security;

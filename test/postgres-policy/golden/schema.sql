@@ -24,20 +24,20 @@ create table if not exists rowseal.policy_owner (owner text primary key, revisio
 revoke all on rowseal.governed_table, rowseal.governed_policy, rowseal.policy_owner from public;
 
 create or replace function rowseal.policy_digest(table_oid oid) returns text language sql stable set search_path = 'pg_catalog', 'pg_temp' set DateStyle = 'ISO', 'YMD' set IntervalStyle = 'postgres' set TimeZone = 'UTC' set bytea_output = 'hex' set extra_float_digits = '1' set quote_all_identifiers = 'off' set standard_conforming_strings = 'on'
-     as 'select encode(sha256(convert_to((json_build_array(c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
-    coalesce((select json_agg(json_build_array(dp.polname, dp.polpermissive, dp.polcmd, case when dp.polroles = array[0::oid] then array[''PUBLIC''::text]
-    else array(select r.rolname::text from pg_catalog.pg_roles r where r.oid = any (dp.polroles) order by r.rolname) end,
+     as $rowseal$select encode(sha256(convert_to((json_build_array(c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
+    coalesce((select json_agg(json_build_array(dp.polname, dp.polpermissive, dp.polcmd, case when dp.polroles = array[0::oid] then array['PUBLIC'::text]
+    else array(select case r.rolname when 'PUBLIC' then '"PUBLIC"' else r.rolname::text end from pg_catalog.pg_roles r where r.oid = any (dp.polroles) order by r.rolname) end,
         pg_get_expr(dp.polqual, dp.polrelid), pg_get_expr(dp.polwithcheck, dp.polrelid)) order by dp.polname)
-      from pg_catalog.pg_policy dp where dp.polrelid = c.oid), ''[]''::json)))::text, ''UTF8'')), ''hex'') from pg_catalog.pg_class c where c.oid = $1';
+      from pg_catalog.pg_policy dp where dp.polrelid = c.oid), '[]'::json)))::text, 'UTF8')), 'hex') from pg_catalog.pg_class c where c.oid = $1$rowseal$;
 
 create or replace function rowseal.input_is_valid(value text, type_name text) returns boolean
      language plpgsql stable strict parallel unsafe set search_path = pg_catalog, pg_temp
-     as 'begin
-       execute pg_catalog.format(''select cast($1 as %s)'', pg_catalog.format_type($2::pg_catalog.regtype, -1)) using $1;
+     as $rowseal$begin
+       execute pg_catalog.format('select cast($1 as %s)', pg_catalog.format_type($2::pg_catalog.regtype, -1)) using $1;
        return true;
      exception when others then
        return false;
-     end';
+     end$rowseal$;
 
 create table if not exists rowseal.fence (
      only_row boolean primary key default true check (only_row), cluster_uid text not null, lease_uid text not null, epoch int8 not null);
@@ -119,13 +119,13 @@ do 'begin
    end';
 
 create or replace function rowseal.notify_drift() returns event_trigger language plpgsql set search_path = pg_catalog, pg_temp
-     as 'begin
-       if pg_catalog.current_setting(''max_prepared_transactions'')::pg_catalog.int4 = 0 then
-         perform pg_catalog.pg_notify(''rowseal_drift'', pg_catalog.pg_backend_pid()::pg_catalog.text);
+     as $rowseal$begin
+       if pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4 = 0 then
+         perform pg_catalog.pg_notify('rowseal_drift', pg_catalog.pg_backend_pid()::pg_catalog.text);
        end if;
      exception when others then
        null;
-     end';
+     end$rowseal$;
 
 do 'begin
      drop event trigger if exists rowseal_drift;
