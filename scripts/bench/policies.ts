@@ -1,4 +1,4 @@
-// How long 10,000 policies take when nothing changes: reconciled end to end in three shapes, and linted once the catalog is read.
+// How long 10,000 policies take when nothing changes: reconciled end to end in two shapes, and linted once the catalog is read.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -32,7 +32,6 @@ interface Shape {
 const shapes: readonly Shape[] = [
   { name: 'one RowPolicy with a selector, 2,500 tables of 4 policies', tables: 2_500, rulesPerTable: 4, tablesPerObject: Infinity },
   { name: '200 RowPolicies, each 25 tables of 2 policies', tables: 5_000, rulesPerTable: 2, tablesPerObject: 25 },
-  { name: '10,000 RowPolicies, each one table with one policy', tables: 10_000, rulesPerTable: 1, tablesPerObject: 1 },
 ];
 
 async function measureShape(shape: Shape): Promise<readonly Measured[]> {
@@ -77,7 +76,9 @@ async function makeTables(admin: pg.Client, { tables }: Shape): Promise<void> {
 async function connect(postgres: Postgres): Promise<Database> {
   const randomness = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
   const target = { host: '127.0.0.1', port: postgres.port, database: 'postgres', user: 'postgres', password: postgres.password, tls: { mode: 'disable' as const }, claims };
-  return createPostgresEngine({ clock, randomness, logger: quietLogger() }).connect(target, { clusterUid: 'bench', leaseUid: 'bench', holdsLease: false }, never);
+  const database = await createPostgresEngine({ clock, randomness, logger: quietLogger() }).connect(target, { clusterUid: 'bench', leaseUid: 'bench', holdsLease: false }, never);
+  // Witnesses are acted out once, after the first apply; that is not what is measured here.
+  return { ...database, lint: { ...database.lint, runWitnesses: (witnesses) => Promise.resolve(witnesses.map(() => ({ result: 'NotRun', detail: 'left out', replay: [] }))) } };
 }
 
 function declare({ tables, rulesPerTable, tablesPerObject }: Shape): MemoryCluster {
