@@ -86,7 +86,10 @@ describe('kubectl apply', () => {
       expect((await asTenant(postgres, 'acme', (client) => client.query('select id from orders'))).rows).toEqual([]);
     });
     await apply(shop.policy());
-    await eventually('the way back widens, so that it waits', async () => expect((await condition('rowpol', 'orders')).reason).toBe('ApprovalRequired'));
+    await eventually('the way back widens, so that it waits', async () => {
+      expect((await condition('rowpol', 'orders')).reason).toBe('ApprovalRequired');
+      expect(await kubectl(['get', 'rowpol', 'orders', '-o', 'jsonpath={.status.plan.steps[*].why}'])).toContain('rule tenant');
+    });
     const digest = await kubectl(['get', 'rowpol', 'orders', '-o', 'jsonpath={.status.plan.digest}']);
     const approver = await kubectl(['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']);
     await kubectl(['annotate', 'rowpol', 'orders', `rowseal.dev/approve=${digest}`, `rowseal.dev/approved-by=${approver}`]);
