@@ -63,6 +63,21 @@ describe.each([15, 18] as const)('signed claims on PostgreSQL %s', (major) => {
   const reason = async (client = app) => (await client.query('select reason from rowseal.explain_claims()')).rows[0].reason as string;
   const sign = async (tenant: string, client = app) => signClaims({ challenge: await challengeOf(client), claims: JSON.stringify({ tenant }), expiresAt: inAnHour() }, key);
 
+  it('asks a lookup past row security with signed claims alone: whoever calls its helper by hand learns nothing', async () => {
+    await flow.admin.query(`create table members (tenant_id text, user_id text); insert into members values ('a', 'ann'), ('b', 'bob'); grant all on members to app;
+      create table notes (id int primary key, tenant_id text); insert into notes values (1, 'a'), (2, 'b'); grant all on notes to app`);
+    const member: Rules = [{ name: 'member', roles: ['app'], commands: ['All'], using: { all: [{ column: 'tenant_id', member: { table: 'members', column: 'tenant_id', where: { all: [{ column: 'user_id', op: 'Eq', claim: ['user'] }] } } }] } }];
+    await flow.converge('notes', { target: { schema: 'public', tables: ['notes', 'members'] }, rules: member });
+    await app.query('rollback');
+    await app.query('begin');
+    const { rows } = await flow.admin.query<{ call: string }>(`select oid::regproc::text as call from pg_proc where proname ~ '^member_'`);
+    const forged = async () => (await app.query(`select ${rows[0]?.call}('app', '{"user":"bob"}') as tenant`)).rows.map((row) => row.tenant as string);
+    expect(await forged()).toEqual([]);
+    await setToken(signClaims({ challenge: await challengeOf(app), claims: JSON.stringify({ user: 'ann' }), expiresAt: inAnHour() }, key));
+    expect((await app.query('select id from notes')).rows).toEqual([{ id: 1 }]);
+    expect(await forged()).toEqual(['a']);
+  });
+
   it('believes a token in the transaction it was signed for, and only there', async () => {
     expect(await ids()).toEqual([]);
     expect(await reason()).toBe('NoToken');

@@ -39,15 +39,17 @@ export interface HelperOptions {
 /**
  * A helper that runs as its owner: a policy that reads a governed table, itself included, would otherwise recurse or see
  * too little. `row_security = off` makes it fail, not hide rows, where the owner is bound after all. Inside it
- * `current_user` is the owner, so the caller's role and claims come as arguments.
+ * `current_user` is the owner, so the caller's role and claims come as arguments; signed claims it checks itself, since their
+ * check knows the session, and whoever may call the helper could pass claims that nobody signed.
  */
 export function helperMembership(member: Membership, scope: PredicateScope, { schema, roles, tableOf }: HelperOptions): HelperFunction {
   // Outside, so that what must be known is said in terms of the caller's own session.
   const { type } = directMembership(member, tableOf, scope);
   const { known: _, ...unnoted } = scope;
-  const { array } = directMembership(member, tableOf, { ...unnoted, session: { ...scope.session, role: '$1', claims: '$2' } });
+  const signed = scope.session.source.type === 'Signed';
+  const { array } = directMembership(member, tableOf, { ...unnoted, session: { ...scope.session, role: '$1', claims: signed ? scope.session.claims : '$2' } });
   const body = array.slice('array('.length, -1);
-  const parallel = body.includes('rowseal.input_is_valid') ? 'unsafe' : 'safe';
+  const parallel = parallelSafety(body, scope.session);
   const attributes = `returns setof ${typeSql(type)} language sql stable security definer parallel ${parallel} set search_path = pg_catalog, pg_temp set row_security = off`;
   const name = `member_${createHash('sha256').update(`${attributes}\n${body}`).digest('hex').slice(0, 24)}`;
   const qualified = `${quoteName(schema)}.${quoteName(name)}`;
@@ -56,6 +58,13 @@ export function helperMembership(member: Membership, scope: PredicateScope, { sc
     function: { schema, name, roles, definition: `create or replace function ${qualified}(text, jsonb) ${attributes} as ${quoteLiteral(body)}` },
     values: { array: `array(select ${qualified}(${scope.session.role}, ${claims}))`, type },
   };
+}
+
+/** As its parts are: what keeps the check of a signature out of parallel workers keeps the helper out, too. */
+function parallelSafety(body: string, { versionNumber }: PredicateScope['session']): 'safe' | 'restricted' | 'unsafe' {
+  if (body.includes('rowseal.input_is_valid')) return 'unsafe';
+  if (!body.includes('rowseal.signed_claims')) return 'safe';
+  return versionNumber < 160_000 ? 'unsafe' : 'restricted';
 }
 
 function selectSql(member: Membership, type: SqlType, inner: PredicateScope): string {
