@@ -6,14 +6,21 @@ import { describeTable, type TableName } from './table-name.ts';
 
 /** Whether nobody else owns the policy and it says already, to the letter, what is declared. */
 export function adoptable(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
-  return [undefined, owner].includes(observedOwner(observed)) && sameShape(policy, observed) && sameText(policy, observed);
+  return [undefined, owner].includes(observedOwner(observed)) && !changedOutside(observed, owner) && sameShape(policy, observed) && sameText(policy, observed);
+}
+
+/** Whether somebody else changed a policy of the owner's since it was recorded: that the manifest says the same by now is no reason to take it for admitted. */
+export function changedOutside({ record, deparsed, roles }: ObservedPolicy, owner: string): boolean {
+  if (record === undefined || record.owner !== owner) return false;
+  const known = record.roles ?? [];
+  return record.deparsed !== deparsed || (known.length > 0 && !sameRoles({ roles: known }, { roles }));
 }
 
 export function sameShape(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
   return policy.as === observed.as && policy.command === observed.command && sameRoles(policy, observed);
 }
 
-export function sameRoles(policy: CompiledPolicy, observed: ObservedPolicy): boolean {
+export function sameRoles(policy: Pick<CompiledPolicy, 'roles'>, observed: Pick<ObservedPolicy, 'roles'>): boolean {
   return policy.roles.length === observed.roles.length && policy.roles.every((role) => observed.roles.includes(role));
 }
 

@@ -37,6 +37,8 @@ export interface PolicyRecord {
   readonly rule: string;
   readonly definition: string;
   readonly deparsed: string;
+  /** Empty where an earlier version recorded it. */
+  readonly roles?: readonly string[];
   /** As JSON; what it was compiled from, where the version that recorded it said so. */
   readonly tree?: unknown;
   /** True where we found the policy as it was declared and only recorded it: its comment is somebody else's. */

@@ -1,5 +1,5 @@
 // The plan: ordered steps from what is observed to what is desired, so that no prefix of them opens anything.
-import { adoptable, requireNobodyElses, sameRoles, sameShape } from './adoption.ts';
+import { adoptable, changedOutside, requireNobodyElses, sameRoles, sameShape } from './adoption.ts';
 import { blindness } from './blindness.ts';
 import type { CompiledPolicy, CompiledState, CompiledTable } from './compiled.ts';
 import { guardChange } from './guard.ts';
@@ -164,7 +164,7 @@ function functionSteps(policy: CompiledPolicy): readonly PhasedStep[] {
 }
 
 function inForce(policy: CompiledPolicy, observed: ObservedPolicy, owner: string): boolean {
-  return sameShape(policy, observed) && expressionsInForce(policy, observed, owner) && observed.helpersAstray !== true;
+  return sameShape(policy, observed) && expressionsInForce(policy, observed, owner) && observed.helpersAstray !== true && !changedOutside(observed, owner);
 }
 
 /** ALTER POLICY changes neither kind nor command, and can't take an expression away. */

@@ -27,9 +27,12 @@ export function expressionsInForce(policy: CompiledPolicy, observed: ObservedPol
  * fewer) and each expression, the recorded one still being in force, becomes no weaker.
  */
 export function alterWidens(policy: CompiledPolicy, observed: ObservedPolicy, { owner, table }: { readonly owner: string; readonly table: ObservedTable }): boolean {
-  const noWeaker = expressionsInForce(policy, observed, owner) || sameText(policy, observed) || expressionsNarrow(policy, observed, { owner, table });
+  const sameAsFound = sameText(policy, observed) && (observed.record?.owner !== owner || observed.record.deparsed === observed.deparsed);
+  const noWeaker = expressionsInForce(policy, observed, owner) || sameAsFound || expressionsNarrow(policy, observed, { owner, table });
   if (!noWeaker) return true;
-  return policy.as === 'Permissive' ? !rolesWithin(policy.roles, observed.roles) : !rolesWithin(observed.roles, policy.roles);
+  // By the roles that we had put there as well: somebody else may have let one in.
+  const known = observed.record?.owner === owner && observed.record.roles?.length ? [observed.roles, observed.record.roles] : [observed.roles];
+  return known.some((before) => (policy.as === 'Permissive' ? !rolesWithin(policy.roles, before) : !rolesWithin(before, policy.roles)));
 }
 
 /** The catalog's expression must be the one recorded: a renamed column, for one, shows in it, and would make the tree speak of another. */

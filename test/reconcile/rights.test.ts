@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Postgres, startPostgres } from '../parts/postgres.ts';
-import { type Enforcing, startEnforcing, tenantRule } from './enforcing.ts';
+import { type Enforcing, seen, startEnforcing, tenantRule } from './enforcing.ts';
 
 let postgres: Postgres;
 let admin: pg.Client;
@@ -116,5 +116,34 @@ describe('a new partition', () => {
     await until();
     expect(await policies('orders_y')).toEqual(['rowseal_shop_one_tenant']);
     expect(shop.ready('two')).toBe('False ApprovalRequired');
+  });
+});
+
+describe('an approval', () => {
+  const planted = { ...tenantRule, using: { all: [{ column: 'id', op: 'Gt' as const, value: '0' }] }, verbatim: { using: '(id > 0)' } };
+  it.each([
+    ['an expression', 'using (id > 0)', planted],
+    ['roles', 'to app, partner', { ...tenantRule, roles: ['app', 'partner'] }],
+  ])('is asked for, where the manifest follows %s that somebody put into our own policy', async (_, change, rule) => {
+    shop.declare('one', { approval: 'WhenWidening' });
+    await until('one');
+    expect(shop.ready('one')).toBe('True Enforced');
+    await admin.query(`alter policy rowseal_shop_one_tenant on orders ${change}`);
+    shop.declare('one', { approval: 'WhenWidening', rules: [rule] });
+    await until('one');
+    expect(shop.ready('one')).toBe('False ApprovalRequired');
+    shop.declare('one', { approval: 'WhenWidening' });
+    await until('one');
+    expect(shop.ready('one')).toBe('True Enforced');
+    expect(await seen(admin, 'app', { t: 'a' }, 'select id from orders')).toEqual([1]);
+    expect(await seen(admin, 'partner', { t: 'a' }, 'select id from orders')).toEqual([]);
+  });
+  it('is not asked for, where the manifest follows a role that somebody took out', async () => {
+    shop.declare('one', { rules: [{ ...tenantRule, roles: ['app', 'partner'] }] });
+    await until('one');
+    await admin.query('alter policy rowseal_shop_one_tenant on orders to app');
+    shop.declare('one', { approval: 'WhenWidening' });
+    await until('one');
+    expect(shop.ready('one')).toBe('True Enforced');
   });
 });

@@ -112,6 +112,6 @@ function policyOf(row: PolicyRow): ObservedPolicy {
   };
 }
 
-function recordOf({ owner, rule, definition, deparsed, tree, adopted }: PolicyRecord): PolicyRecord {
-  return { owner, rule, definition, deparsed, tree, adopted: adopted === true };
+function recordOf({ owner, rule, definition, deparsed, roles, tree, adopted }: PolicyRecord): PolicyRecord {
+  return { owner, rule, definition, deparsed, roles: roles ?? [], tree, adopted: adopted === true };
 }

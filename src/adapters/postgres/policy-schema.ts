@@ -27,6 +27,8 @@ const statements = [
   `alter table rowseal.governed_table add column if not exists declared text not null default ''`,
   // Found as declared, and only recorded: its comment is not ours to demand.
   `alter table rowseal.governed_policy add column if not exists adopted boolean not null default false`,
+  // Whom it admitted or bound by our hand, to tell a manifest's change from one by somebody else.
+  `alter table rowseal.governed_policy add column if not exists roles text[] not null default '{}'`,
   // RowPolicies that a table which the guard closed at birth still waits for.
   `alter table rowseal.governed_table add column if not exists pending_owners text[] not null default '{}'`,
   // How often each owner applied something: an approval of a plan is for one time only.

@@ -68,11 +68,11 @@ async function markPolicy(marking: Marking): Promise<void> {
 /** An adopted policy gets the record alone: its comment was there before us. */
 async function recordPolicy({ query, plan, table, policy, deparsed }: Marking, adopted: boolean): Promise<void> {
   await query(
-    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state, tree, adopted) values ($1::oid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
+    `insert into rowseal.governed_policy (table_oid, policy_name, owner, rule, definition, deparsed, state, tree, adopted, roles) values ($1::oid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10::text[])
      on conflict (table_oid, policy_name) do update set
        owner = excluded.owner, rule = excluded.rule, definition = excluded.definition, deparsed = excluded.deparsed, state = excluded.state,
-       tree = excluded.tree, adopted = excluded.adopted`,
-    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy), policy.tree === undefined ? null : JSON.stringify(policy.tree), adopted],
+       tree = excluded.tree, adopted = excluded.adopted, roles = excluded.roles`,
+    [table.oid, policy.name, plan.owner, policy.rule, policy.definition, deparsed, policyState(policy), policy.tree === undefined ? null : JSON.stringify(policy.tree), adopted, policy.roles],
   );
 }
 

@@ -17,6 +17,8 @@ alter table rowseal.governed_table add column if not exists declared text not nu
 
 alter table rowseal.governed_policy add column if not exists adopted boolean not null default false;
 
+alter table rowseal.governed_policy add column if not exists roles text[] not null default '{}';
+
 alter table rowseal.governed_table add column if not exists pending_owners text[] not null default '{}';
 
 create table if not exists rowseal.policy_owner (owner text primary key, revision int8 not null);
