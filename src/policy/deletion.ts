@@ -51,15 +51,20 @@ function deletionSteps(owner: string, policy: DeletionPolicy, { table, declared 
 function closingSteps(owner: string, table: ObservedTable): readonly PhasedStep[] {
   const closedName = closedPolicyName(owner);
   const ours = table.policies.filter((policy) => observedOwner(policy) === owner && policy.name !== closedName);
-  if (ours.length === 0) return [];
+  // What somebody took away or changed just before counts as well: whoever was held back by it is to be kept out.
+  const applied = table.applied.filter((policy) => policy.owner === owner && policy.name !== closedName);
+  if (ours.length === 0 && applied.length === 0) return [];
   const steps: PhasedStep[] = [];
   if (!table.rowSecurity) {
     steps.push({ phase: phases.tighten, step: { operation: { kind: 'EnableRowSecurity', table: table.table }, why: 'row security is off', widening: false } });
   }
+  if (table.declared === 'Forced' && !table.forced) {
+    steps.push({ phase: phases.tighten, step: { operation: { kind: 'ForceRowSecurity', table: table.table }, why: 'row security does not bind the owner, as it was declared to', widening: false } });
+  }
   const othersAdmit = table.policies.some((policy) => policy.as === 'Permissive' && observedOwner(policy) !== owner);
   const closed = table.policies.find((policy) => policy.name === closedName);
   if (othersAdmit) {
-    const roles = sortedRoles([...ours, ...(closed === undefined ? [] : [closed])].flatMap((policy) => policy.roles));
+    const roles = sortedRoles([...ours, ...applied, ...(closed === undefined ? [] : [closed])].flatMap((policy) => policy.roles ?? []));
     const operation = { kind: closed === undefined ? ('CreatePolicy' as const) : ('AlterPolicy' as const), table: table.table, policy: closedPolicy(closedName, roles) };
     steps.push({ phase: phases.restrict, step: { operation, why: `${owner} is being deleted with FailClosed, while other permissive policies remain`, widening: false } });
   }

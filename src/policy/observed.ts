@@ -50,6 +50,8 @@ interface AppliedPolicy {
   readonly name: string;
   readonly owner: string;
   readonly state: string;
+  /** Those that still exist; none where an earlier version applied it. */
+  readonly roles?: readonly string[];
 }
 
 export interface ObservedPolicy {

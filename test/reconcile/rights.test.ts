@@ -147,3 +147,18 @@ describe('an approval', () => {
     expect(shop.ready('one')).toBe('True Enforced');
   });
 });
+
+describe('FailClosed', () => {
+  it.each(['drop policy rowseal_shop_one_area on orders', 'alter policy rowseal_shop_one_area on orders to partner'])('keeps out whom our policies held back until a moment ago: %s', async (drift) => {
+    await admin.query('create policy all_of_it on orders using (true)');
+    shop.declare('one', { rules: [area], deletionPolicy: 'FailClosed' });
+    await until('one');
+    expect(await seen(admin, 'app', {}, 'select id from orders')).toEqual([1]);
+    await admin.query(`${drift}; alter table orders no force row level security`);
+    shop.remove('one');
+    await until('one');
+    expect(await seen(admin, 'app', {}, 'select id from orders')).toEqual([]);
+    expect((await admin.query(`select relforcerowsecurity as forced from pg_class where relname = 'orders'`)).rows).toEqual([{ forced: true }]);
+    expect(shop.cluster.get('RowPolicy', { namespace: 'shop', name: 'one' })).toBeUndefined();
+  });
+});

@@ -30,7 +30,9 @@ export function observeSql({ records, digestFunction, guard }: Installed): strin
       `(select to_json(gp) from rowseal.governed_policy gp where gp.table_oid = p.polrelid and gp.policy_name = p.polname)`
     : 'null::json';
   const applied = records
-    ? `coalesce((select json_agg(json_build_object('name', gp.policy_name, 'owner', gp.owner, 'state', gp.state) order by gp.policy_name)
+    ? `coalesce((select json_agg(json_build_object('name', gp.policy_name, 'owner', gp.owner, 'state', gp.state, 'roles',
+            array(select k.name from jsonb_array_elements_text(coalesce(to_jsonb(gp) -> 'roles', '[]')) k(name)
+              where k.name = 'PUBLIC' or exists (select from pg_catalog.pg_roles r where r.rolname = k.name))) order by gp.policy_name)
           from rowseal.governed_policy gp where gp.table_oid = c.oid), '[]'::json)`
     : `'[]'::json`;
   const declared = records ? `coalesce((select gt.declared from rowseal.governed_table gt where gt.table_oid = c.oid), '')` : `''`;
