@@ -59,6 +59,7 @@ export const sampleSchemas: readonly SampleSchema[] = [
       create policy tenant_isolation on tenants using (id = current_setting('app.tenant_id')::uuid);
       create policy tenant_isolation on invoices to app using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid)) with check (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
       create policy no_drafts on invoices as restrictive for select to "Reporting" using (state <> 'draft' and total > 0);
+      create policy in_range on invoices for delete to app using ((total between 1 and 10 and id > 5 or (id, state) = (1, 'it''s (a AND b) AND') and id < 3) and ((total not between 5 and 6 or id = 9) or state = 'x'));
       create policy states on invoices for update to app using (state in ('open', 'sent')) with check (state = any (array['open', 'sent', 'paid']));
       create policy tenant_isolation on events using (tenant = current_setting('app.tenant', true));
       create policy support on events for select to app using (current_setting('app.role', true) = 'support' and kind is not null);
