@@ -6,6 +6,7 @@ import { type Claims, claimsOf } from './claims.ts';
 import { functionTables } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding, Severity } from './lint.ts';
+import { switchIn } from './bypass-switch.ts';
 import { type AskedPolicy, askedPolicies, commandsOf, means, ownColumns, policyTitled, readerAmong, sqlPolicy } from './policy-parts.ts';
 import { asksUser, type TenantColumns, tenantColumns } from './tenant-columns.ts';
 import { truthOf } from './without-claims.ts';
@@ -39,6 +40,8 @@ function finding(asked: AskedPolicy, around: Around): readonly LintFinding[] {
   const columns = around.tenants.of(table);
   const open = openness(asked, around);
   if (!policy.permissive || columns.length === 0 || open === undefined) return [];
+  // A setting that opens the table has a lint of its own.
+  if (open === 'gate' && switchIn(asked, around.landscape) !== undefined) return [];
   const roles = asked.roles.filter((role) => (open === 'check' || isWide(role, asked, around)) && !heldBack(role, asked, around.claims, around.landscape));
   if (roles.length === 0) return [];
   const reader = open === 'check' ? undefined : readerAmong({ ...asked, roles }, around.landscape);
@@ -67,9 +70,9 @@ function openness({ policy, table }: AskedPolicy, { claims, looksUp }: Around): 
   return asksUser(deciding.tree, claims) && ownColumns(deciding.tree, table).length === 0 && !readsAnything(deciding) && !looksUp(deciding.tree) ? 'gate' : undefined;
 }
 
-/** Looking something up, in a table or by a function of the user's, may be what tells an administrator. */
+/** Looking something up, in a table or by a function of the user's, may be what tells an administrator; so may being a member of a role. */
 function readsAnything({ text }: PolicyExpression): boolean {
-  return /\bFROM\b|\b(?:admin|staff|owner|service|super)/i.test(text);
+  return /\bFROM\b|admin|staff|super|service_role|\bowner|\bservice|\bpg_has_role\b/i.test(text);
 }
 
 /** Everybody, visitors, or roles that other policies tell apart by whom they act for. */

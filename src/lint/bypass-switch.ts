@@ -1,10 +1,12 @@
 // A policy with a way past it that is a setting alone: whoever can run SQL flips the switch.
 import type { Expression } from '../policy/expression.ts';
 import { holds, partsThat } from '../policy/expression.ts';
+import { calledFunctions, codeOf } from './called-functions.ts';
 import { type Claims, claimsOf, settingsWith, textOf } from './claims.ts';
+import { functionTables } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { type AskedPolicy, askedPolicies, policyTitled, readerAmong } from './policy-parts.ts';
+import { type AskedPolicy, askedPolicies, commandsOf, means, ownColumns, policyTitled, readerAmong } from './policy-parts.ts';
 import { rolesListed, tableNameOf, titled } from './words.ts';
 
 export const bypassSwitch: Lint = {
@@ -20,12 +22,11 @@ export const bypassSwitch: Lint = {
 };
 
 function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
-  const { table, policy, expressions, roles } = asked;
-  if (!policy.permissive) return [];
-  const [flipped] = expressions.flatMap(({ tree }) => alternativesOf(tree)).filter((alternative) => isSwitch(alternative, claims));
+  const { table, policy, roles } = asked;
+  const flipped = switchIn(asked, landscape);
   if (flipped === undefined) return [];
   const reader = policy.using === undefined ? undefined : readerAmong(asked, landscape);
-  const settings = settingsThatFlip(flipped, claims);
+  const settings = settingsThatFlip(flipped, claims, landscape);
   return [
     {
       object: policyTitled(policy, table),
@@ -39,7 +40,31 @@ function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): read
   ];
 }
 
-/** The ways through a condition; a condition without OR is one way, and no way past anything. */
+/** What a setting alone makes true; undefined where nothing is of that kind. */
+export function switchIn(asked: AskedPolicy, landscape: Landscape): Expression | undefined {
+  if (!asked.policy.permissive) return undefined;
+  const claims = claimsOf(landscape);
+  const { using } = asked.policy;
+  const whole = using !== undefined && using.tree.kind !== 'Or' && besideOthers(asked, landscape) ? [using.tree] : [];
+  return [...asked.expressions.flatMap(({ tree }) => alternativesOf(tree)), ...whole].find((way) => isSwitch(way, claims) && !looksUp(way, landscape));
+}
+
+/** Whether other policies ask those roles for the row: then this one is a way past them. */
+function besideOthers({ table, policy, roles }: AskedPolicy, landscape: Landscape): boolean {
+  const commands = commandsOf(policy);
+  return table.policies.some(
+    (other) =>
+      other !== policy && other.permissive && other.using !== undefined && ownColumns(other.using.tree, table).length > 0 && commandsOf(other).some((command) => commands.includes(command)) && roles.some((role) => means(other, role, landscape)),
+  );
+}
+
+/** A function that asks a table decides by what stands there. */
+function looksUp(way: Expression, landscape: Landscape): boolean {
+  const [functions, tables] = [calledFunctions(landscape), functionTables(landscape)];
+  return functions.calledIn(way).some((called) => [called, ...functions.calledBy(called)].some((each) => tables.usesOf(each).length > 0));
+}
+
+/** The ways through a condition; one without OR is one way, and no way past anything in it. */
 function alternativesOf(tree: Expression): readonly Expression[] {
   return tree.kind === 'Or' ? tree.args.flatMap((part) => (part.kind === 'Or' ? alternativesOf(part) : [part])) : [];
 }
@@ -59,13 +84,19 @@ function refuses(alternative: Expression): boolean {
 type OperatorPart = Extract<Expression, { kind: 'Operator' }>;
 
 /** Values under which the alternative is true; undefined when that is not plain. */
-function settingsThatFlip(alternative: Expression, claims: Claims): Readonly<Record<string, string>> | undefined {
+function settingsThatFlip(alternative: Expression, claims: Claims, landscape: Landscape): Readonly<Record<string, string>> | undefined {
   const equalities = partsThat(alternative, (part): part is OperatorPart => part.kind === 'Operator' && part.operator === '=');
-  const found = equalities.length === 0 ? [{ claim: alternative, value: 'true' }] : equalities.map(({ args }) => equated(args, claims));
+  const found = equalities.length === 0 ? [{ claim: alternative, value: comparedInBody(alternative, landscape) ?? 'true' }] : equalities.map(({ args }) => equated(args, claims));
   return found.reduce<Readonly<Record<string, string>> | undefined>((settings, each) => {
     const place = each === undefined ? undefined : claims.placeOf(each.claim);
     return settings === undefined || each === undefined || place === undefined ? undefined : { ...settings, ...settingsWith(place, each.value) };
   }, {});
+}
+
+/** The first text that a called function compares with what it got. */
+function comparedInBody(alternative: Expression, landscape: Landscape): string | undefined {
+  const [called] = calledFunctions(landscape).calledIn(alternative);
+  return called === undefined ? undefined : /\)\s*=\s*'([^']*)'/.exec(codeOf(called))?.[1];
 }
 
 function equated(args: readonly Expression[], claims: Claims): { readonly claim: Expression; readonly value: string } | undefined {

@@ -1,5 +1,6 @@
 // A claim used as a pattern: whoever is called `%` is everybody.
-import { type Expression, holds, partsThat } from '../policy/expression.ts';
+import { type Expression, holds, partsOf, partsThat } from '../policy/expression.ts';
+import { type CalledFunctions, calledFunctions } from './called-functions.ts';
 import { type Claims, claimsOf, settingsWith } from './claims.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
@@ -45,7 +46,7 @@ function anythingFor(match: MatchPart): string | undefined {
 }
 
 function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
-  const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is MatchPart => isMatch(part, asked, claims)));
+  const matches = asked.expressions.flatMap(({ tree }) => partsThat(tree, (part): part is MatchPart => isMatch(part, asked, { claims, functions: calledFunctions(landscape) })));
   const [match] = matches;
   if (match === undefined) return [];
   const pattern = match.args[1];
@@ -67,9 +68,20 @@ function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): read
   ];
 }
 
-function isMatch(part: Expression, { table }: AskedPolicy, claims: Claims): part is MatchPart {
+/** Types in which any text fits; a uuid or a number is no pattern. */
+const textual = /^(?:text|character varying|varchar|character|bpchar|name|citext|jsonb?)\b/;
+
+/** A claim that reaches the pattern as it is, and not through a type that has no % in it. */
+function mayHoldPattern(expression: Expression, claims: Claims, functions: CalledFunctions): boolean {
+  if (!claims.dependsOnClaim(expression)) return false;
+  if (expression.kind === 'Cast' && !textual.test(expression.type)) return false;
+  if (claims.isClaimCall(expression)) return expression.schema === undefined || functions.named(expression.schema, expression.name).some(({ returns }) => textual.test(returns));
+  return partsOf(expression).some((part) => mayHoldPattern(part, claims, functions));
+}
+
+function isMatch(part: Expression, { table }: AskedPolicy, { claims, functions }: { readonly claims: Claims; readonly functions: CalledFunctions }): part is MatchPart {
   if (part.kind !== 'Operator' && (part.kind !== 'Function' || part.schema !== undefined)) return false;
   if (!Object.hasOwn(anything, nameOf(part))) return false;
   const [text, pattern] = part.args;
-  return text !== undefined && pattern !== undefined && ownColumns(text, table).length > 0 && claims.dependsOnClaim(pattern);
+  return text !== undefined && pattern !== undefined && ownColumns(text, table).length > 0 && mayHoldPattern(pattern, claims, functions);
 }

@@ -1,7 +1,7 @@
 // Policies look up who belongs where in a table that the very roles they bind can write: a role adds itself.
-import type { CatalogRelation, CatalogRole } from '../policy/catalog.ts';
+import type { CatalogFunction, CatalogRelation, CatalogRole } from '../policy/catalog.ts';
 import { type Expression, partsThat, type QueryExpression } from '../policy/expression.ts';
-import { calledFunctions } from './called-functions.ts';
+import { calledFunctions, codeOf, folded } from './called-functions.ts';
 import { claimsOf, type Claims } from './claims.ts';
 import { functionTables } from './function-tables.ts';
 import type { Landscape } from './landscape.ts';
@@ -26,8 +26,10 @@ export const membershipWritable: Lint = {
 interface Lookup {
   readonly member: CatalogRelation;
   readonly asked: AskedPolicy;
-  /** Undefined where a function looks it up. */
-  readonly query?: QueryExpression;
+  /** Its columns that are looked at. */
+  readonly columns: readonly string[];
+  /** Whether a function of the user's looks it up. */
+  readonly called: boolean;
 }
 
 function lookups(landscape: Landscape): readonly Lookup[] {
@@ -37,9 +39,10 @@ function lookups(landscape: Landscape): readonly Lookup[] {
   return askedPolicies(landscape).flatMap((asked) =>
     asked.expressions.flatMap(({ tree }) => {
       const queries = partsThat(tree, (part): part is QueryExpression => part.kind === 'Query');
-      const direct = queries.flatMap((query) => query.reads.flatMap(({ schema, table }) => byName.get(`${schema}.${table}`) ?? []).map((member) => ({ member, asked, query })));
-      const called = functions.calledIn(tree).flatMap((each) => tables.usesOf(each)).map(({ relation }) => ({ member: relation, asked }));
-      return [...direct, ...called].filter(({ member }) => member.oid !== asked.table.oid && (member.kind === 'Table' || member.kind === 'PartitionedTable'));
+      const direct = queries.flatMap((query) => query.reads.flatMap(({ schema, table }) => byName.get(`${schema}.${table}`) ?? []).map((member) => ({ member, asked, columns: columnsOfLookup(query, member, asked.table), called: false })));
+      const called = functions.calledIn(tree).flatMap((each) => tables.usesOf(each).map(({ relation }) => ({ member: relation, asked, columns: columnsInBody(each, relation), called: true })));
+      // A sub-query on the policy's own table is its own recursion; a function that runs as its owner is a lookup like any other.
+      return [...direct.filter(({ member }) => member.oid !== asked.table.oid), ...called].filter(({ member }) => member.kind === 'Table' || member.kind === 'PartitionedTable');
     }),
   );
 }
@@ -48,10 +51,13 @@ type Write = 'Insert' | 'Update';
 
 function finding(member: CatalogRelation, uses: readonly Lookup[], around: { readonly claims: Claims; readonly landscape: Landscape }): readonly LintFinding[] {
   const { landscape } = around;
+  const looked = new Set(uses.flatMap(({ columns }) => columns));
+  // A grant of other columns changes nothing of what is looked at.
+  const at = looked.size === 0 ? member : { ...member, columns: member.columns.filter(({ name }) => looked.has(name)) };
   const bound = new Set(uses.flatMap(({ asked }) => asked.roles));
   const ways = (['Insert', 'Update'] as const).flatMap((command) =>
     landscape
-      .holders(member, command.toUpperCase())
+      .holders(at, command.toUpperCase())
       // An owner may do more than that anyway, and has a lint of its own.
       .filter((role) => bound.has(role) && !landscape.roles.has(role.oid, member.owner))
       .flatMap((role) => {
@@ -72,7 +78,7 @@ function finding(member: CatalogRelation, uses: readonly Lookup[], around: { rea
       severity: worst.severity,
       why: `Policies on ${listed(governed)} look up in it who belongs where, and ${rolesListed(roles)} may ${commands.join(' and ')} there ${worst.severity === 'error' ? 'with no policy in between' : 'while the policy asks only who is added, not to what'}.`,
       fix: worst.severity === 'error' ? `REVOKE ${commands.join(', ')} ON ${sqlRelation(member)} FROM ${sqlRoles(roles)}, or row security with policies on it` : `Let the policies for ${commands.join(' and ')} on ${sqlRelation(member)} ask whether the one who adds may do so`,
-      ...(witness === undefined ? {} : { witness: { role: witness.role.name, kind: 'WritesOpenly', table: tableNameOf(member), command: witness.command, ...columnOf(member, witness.command), shows: `${witness.role.name} writes rows of the table that its policies look it up in` } as const }),
+      ...(witness === undefined ? {} : { witness: { role: witness.role.name, kind: 'WritesOpenly', table: tableNameOf(member), command: witness.command, ...columnOf(at, witness.command), shows: `${witness.role.name} writes rows of the table that its policies look it up in` } as const }),
     },
   ];
 }
@@ -96,8 +102,9 @@ function severityFor(role: CatalogRole, command: Write, { member, uses, claims, 
   const checks = (permissive: boolean): readonly Expression[] => policies.filter((policy) => policy.permissive === permissive).flatMap((policy) => (policy.check ?? (policy.command === 'Insert' ? undefined : policy.using))?.tree ?? []);
   if (checks(false).length > 0) return undefined;
   if (checks(true).some((tree) => truthOf(tree, { setting: null, isClaimCall: () => false, nullColumns: new Set() }) === true)) return 'error';
-  const looked = new Set(uses.flatMap(({ query, asked }) => (query === undefined ? [] : columnsOfLookup(query, member, asked.table))));
-  return checks(true).some((tree) => namesOnlyTheUser(tree, { member, looked, claims })) ? 'warning' : undefined;
+  const direct = { called: false, columns: uses.filter(({ called }) => !called).flatMap(({ columns }) => columns) };
+  const looks = [direct, ...uses.filter(({ called }) => called)];
+  return checks(true).some((tree) => looks.some((look) => namesOnlyTheUser(tree, look, { member, claims }))) ? 'warning' : undefined;
 }
 
 /** The column in `column = claim`, and nothing else. */
@@ -109,6 +116,12 @@ function userColumn(tree: Expression, member: CatalogRelation, claims: Claims): 
   return column?.kind === 'Column' && value !== undefined && asksUser(value, claims) && ownColumns(value, member).length === 0 ? column.path.at(-1) : undefined;
 }
 
+/** Columns of the table that a body names, whatever else may bear such a name there. */
+function columnsInBody(called: CatalogFunction, member: CatalogRelation): readonly string[] {
+  const words = new Set([...codeOf(called).matchAll(/"[^"]+"|[a-z_][\w$]*/gi)].map(([word]) => folded(word)));
+  return member.columns.map(({ name }) => name).filter((name) => words.has(name));
+}
+
 type ColumnPart = Extract<Expression, { kind: 'Column' }>;
 
 /** Under whatever alias, but not those of the policy's own table. */
@@ -117,10 +130,12 @@ function columnsOfLookup(query: QueryExpression, member: CatalogRelation, own: C
   return named.map((part) => part.path.at(-1) ?? '').filter((name) => member.columns.some((column) => column.name === name));
 }
 
-function namesOnlyTheUser(tree: Expression, { member, looked, claims }: { readonly member: CatalogRelation; readonly looked: ReadonlySet<string>; readonly claims: Claims }): boolean {
+function namesOnlyTheUser(tree: Expression, { columns, called }: Pick<Lookup, 'columns' | 'called'>, { member, claims }: { readonly member: CatalogRelation; readonly claims: Claims }): boolean {
   const user = userColumn(tree, member, claims);
-  if (user === undefined || !looked.has(user)) return false;
+  if (user === undefined || !columns.includes(user)) return false;
   // Nobody adds a second row under the key of an existing one.
   const unique = (column: string) => member.indexes.some((index) => index.unique && index.columns.length === 1 && index.columns[0] === column);
-  return [...looked].some((column) => column !== user && !unique(column));
+  const others = columns.filter((column) => column !== user);
+  // What a function looks up by its key is a thing of the user's own, and no membership.
+  return called ? others.length > 0 && !others.some(unique) : others.some((column) => !unique(column));
 }

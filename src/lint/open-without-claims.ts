@@ -3,7 +3,7 @@ import type { CatalogPolicy, CatalogRelation, CatalogRole } from '../policy/cata
 import { type Claims, claimsOf } from './claims.ts';
 import type { Landscape } from './landscape.ts';
 import type { Lint, LintFinding } from './lint.ts';
-import { type AskedPolicy, askedPolicies, commandsOf, means, policyTitled, readerAmong } from './policy-parts.ts';
+import { type AskedPolicy, askedPolicies, commandsOf, means, ownColumns, policyTitled, readerAmong } from './policy-parts.ts';
 import { truthOf, type World } from './without-claims.ts';
 import { rolesListed, tableNameOf, titled } from './words.ts';
 
@@ -21,12 +21,13 @@ export const openWithoutClaims: Lint = {
 
 function finding(asked: AskedPolicy, claims: Claims, landscape: Landscape): readonly LintFinding[] {
   const { table, policy } = asked;
-  if (!policy.permissive || !asked.expressions.some(({ tree }) => claims.dependsOnClaim(tree))) return [];
+  if (!asked.expressions.some(({ tree }) => claims.dependsOnClaim(tree))) return [];
   const open = worlds(claims).find((world) => passes(policy, world));
   if (open === undefined) return [];
-  const roles = asked.roles.filter((role) => !heldBack(role, asked, { world: open, landscape }));
+  const ways = policy.permissive ? [policy] : opened(asked, claims, open);
+  const roles = asked.roles.filter((role) => ways.some((way) => means(way, role, landscape)) && !heldBack(role, asked, { world: open, landscape }));
   if (roles.length === 0) return [];
-  const reader = readerAmong({ ...asked, roles }, landscape);
+  const reader = ways.map((way) => readerAmong({ ...asked, policy: way, roles: roles.filter((role) => means(way, role, landscape)) }, landscape)).find((role) => role !== undefined);
   const settings = open.setting === null ? {} : emptied(asked, claims);
   return [
     {
@@ -48,6 +49,13 @@ function worlds({ isClaimCall }: Claims): readonly World[] {
 function passes({ using, check }: CatalogPolicy, world: World): boolean {
   const deciding = using ?? check;
   return deciding !== undefined && truthOf(deciding.tree, world) === true;
+}
+
+/** Permissive policies that let every row through and leave it to this restrictive one whose it is. */
+function opened({ table, policy, expressions }: AskedPolicy, claims: Claims, world: World): readonly CatalogPolicy[] {
+  if (!expressions.some(({ tree }) => ownColumns(tree, table).length > 0)) return [];
+  const asksClaims = ({ using, check }: CatalogPolicy) => [using, check].some((each) => each !== undefined && claims.dependsOnClaim(each.tree));
+  return table.policies.filter((other) => other.permissive && !asksClaims(other) && commandsOf(other).some((command) => commandsOf(policy).includes(command)) && passes(other, world));
 }
 
 /** A restrictive policy that stays shut. */
