@@ -35,7 +35,8 @@ function readsOfTables(landscape: Landscape, readBy: (policy: CatalogPolicy) => 
 
 function readsOf(policy: CatalogPolicy, guarded: ReadonlyMap<string, Oid>): readonly Oid[] {
   const queries = [policy.using, policy.check].flatMap((each) => (each === undefined ? [] : partsThat(each.tree, (part): part is QueryExpression => part.kind === 'Query')));
-  return queries.flatMap(({ reads }) => reads.flatMap((read) => guarded.get(`${read.schema}.${read.table}`) ?? nowhere));
+  // `(SELECT current_user)` reads nothing, and is a sub-query to PostgreSQL all the same.
+  return queries.flatMap(({ reads }) => (reads.length === 0 ? [nowhere] : reads.flatMap((read) => guarded.get(`${read.schema}.${read.table}`) ?? nowhere)));
 }
 
 interface Around {

@@ -19,6 +19,7 @@ test.each<[what: string, policies: string, statement: string, recurses: boolean]
   ['one way', 'create policy p on a using (exists (select from b)); create policy q on b using (x > 0)', 'select from a', false],
   ['an INSERT that reads its plainly readable table', 'create policy p on a for select using (x > 0); create policy q on a for insert with check (exists (select from a z where z.x = 1))', 'insert into a values (1)', false],
   ['an INSERT that reads its table, whose readers look elsewhere', 'create policy p on a for select using (exists (select from c)); create policy q on a for insert with check (exists (select from a z where z.x = 1))', 'insert into a values (1)', true],
+  ['an UPDATE that compares with its own row, beside readers in a sub-query of no table', 'create policy p on a for select using ((select current_user) is not null); create policy q on a for update using (true) with check (x = (select z.x from a z where z.x = a.x))', 'update a set x = 2', true],
   ['an UPDATE policy that reads its table', 'create policy p on a for select using (true); create policy q on a for update using (exists (select from a z where z.x = 1))', 'update a set x = 2', false],
 ])('%s', async (_what, policies, statement, recurses) => {
   await withCase(postgres, `${tables} ${policies}`, async ({ target, findings }) => {
