@@ -5,6 +5,7 @@ import type { ConnectionTarget } from '../../ports/database.ts';
 import { connectClient, endClient, wireOf } from './connection.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import { createMutex, type Mutex, untilAborted } from './mutex.ts';
+import { inTransaction } from './in-transaction.ts';
 import type { RunQuery } from './run-query.ts';
 import { holdAdvisoryLock, type OnHeld, prepareSession, refusePooler } from './session-start.ts';
 
@@ -67,19 +68,6 @@ function sessionOf(client: pg.Client, target: ConnectionTarget): Session {
       await endClient(client);
     },
   };
-}
-
-async function inTransaction<T>(query: RunQuery, action: (query: RunQuery) => Promise<T>): Promise<T> {
-  await query('begin');
-  try {
-    const result = await action(query);
-    await query('commit');
-    return result;
-  } catch (error) {
-    // On a dead connection there is nothing to roll back to: the server does it.
-    await query('rollback').catch(() => undefined);
-    throw error;
-  }
 }
 
 /** Statements of one holder; when the signal is aborted the running one is cancelled in the server, or the connection ended. */

@@ -1,6 +1,7 @@
 // A session for one verb: transactions on a plain connection, without the lock that only the applying one holds.
 import type { ConnectionTarget } from '../../ports/database.ts';
 import { connectClient, endClient } from './connection.ts';
+import { inTransaction } from './in-transaction.ts';
 import type { RunQuery } from './run-query.ts';
 import type { Session } from './session.ts';
 import { prepareSession } from './session-start.ts';
@@ -22,15 +23,7 @@ export async function openShortSession(target: ConnectionTarget, purpose: string
     },
     transaction: async (action, signal) => {
       signal.throwIfAborted();
-      await query('begin');
-      try {
-        const result = await action(query);
-        await query('commit');
-        return result;
-      } catch (error) {
-        await query('rollback').catch(() => undefined);
-        throw error;
-      }
+      return inTransaction(query, action);
     },
     close: () => endClient(client),
   };
