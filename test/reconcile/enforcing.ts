@@ -1,12 +1,13 @@
 // Several RowPolicies in a Cluster in memory over one real database, reconciled one by one, with a clock that can be moved on.
-import type pg from 'pg';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { createPostgresEngine } from '../../src/adapters/postgres/engine.ts';
 import { systemClock, systemRandomness } from '../../src/cli/system.ts';
 import { findCondition } from '../../src/model/condition.ts';
 import type { DatabaseConnectionSpec, RowPolicySpec, RowPolicyStatus } from '../../src/model/kinds.ts';
 import type { Database } from '../../src/ports/database.ts';
 import { createRowPolicyReconciler } from '../../src/reconcile/row-policy.ts';
-import type { Postgres } from '../parts/postgres.ts';
+import { type Postgres, startPostgres } from '../parts/postgres.ts';
 import { quietLogger } from '../parts/quiet-logger.ts';
 import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
 
@@ -79,4 +80,48 @@ export async function seen(admin: pg.Client, role: string, claims: object, sql: 
   } finally {
     await admin.query('rollback');
   }
+}
+
+export interface Shop {
+  readonly postgres: Postgres;
+  /** A superuser, to whom no policy matters. */
+  readonly admin: pg.Client;
+  /** Connected anew for each test. */
+  readonly shop: Enforcing;
+}
+
+/** One server a file, on which `once` was run; before each test nothing of ours is left, `each` is run, and an operator connects. */
+export function useShop({ once, each }: { readonly once: string; readonly each: string }): Shop {
+  const at: { -readonly [Part in keyof Shop]?: Shop[Part] } = {};
+  beforeAll(async () => {
+    at.postgres = await startPostgres();
+    at.admin = new pg.Client({ connectionString: at.postgres.uri() });
+    await at.admin.connect();
+    await at.admin.query(once);
+  });
+  afterAll(async () => {
+    await at.admin?.end();
+    await at.postgres?.stop();
+  });
+  beforeEach(async () => {
+    await there(at.admin).query(`drop schema if exists rowseal cascade; ${each}`);
+    at.shop = await startEnforcing(there(at.postgres));
+  });
+  afterEach(() => at.shop?.close());
+  return {
+    get postgres() {
+      return there(at.postgres);
+    },
+    get admin() {
+      return there(at.admin);
+    },
+    get shop() {
+      return there(at.shop);
+    },
+  };
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the shop of the tests is not there yet');
+  return value;
 }
