@@ -29,8 +29,9 @@ test('without the policy nobody can approve, and the operator says what is missi
 test('with it, only who has the verb approves, and only under the own name', async () => {
   await k8s.must(['apply', '-f', join(repository, 'deploy', 'admission', 'approval.yaml')]);
   await declare();
-  // The API server takes a moment to put a new policy in force.
-  await expect.poll(async () => (await annotate('eve', ...approvals('sha256:1', 'eve'))).status, { timeout: 30_000, interval: 500 }).not.toBe(0);
+  // The API server takes a moment to put a new policy in force. Each try asks for another plan: what already stands may be repeated by anyone.
+  let tries = 0;
+  await expect.poll(async () => (await annotate('eve', ...approvals(`sha256:try-${++tries}`, 'eve'))).status, { timeout: 30_000, interval: 500 }).not.toBe(0);
   await k8s.must(['annotate', '-n', k8s.namespace, 'rowpolicy', 'orders', 'rowseal.dev/approve-', 'rowseal.dev/approved-by-']);
 
   const refused = await annotate('eve', ...approvals('sha256:1', 'eve'));
