@@ -66,7 +66,7 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     onSealed: (batch) => {
       // After the commit, and not before. If we die before the server hears of it, it sends the same again, and it is known by position.
       if (batch.state.marker !== undefined) stream.confirm(batch.state.marker.commitLsn);
-      if (batch.entries.length > 0) housekeeping.activity = true;
+      if (batch.entries.count > 0) housekeeping.activity = true;
     },
     onFailure: fail,
   });

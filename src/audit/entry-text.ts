@@ -35,19 +35,25 @@ export interface EntryText {
 /** JSON texts of the members, each canonical; an undefined member is left out. */
 export interface EntryMembers {
   readonly type: string;
-  readonly actor?: string;
-  readonly change?: string;
+  readonly actor?: string | undefined;
+  readonly change?: string | undefined;
   readonly key?: string | undefined;
   /** Members of `object` after the key: `"relation":…,"schema":…,"table":…`. */
   readonly object?: string;
   readonly policy?: string;
-  /** Members of other types, which sort before `source` and after `object`: none of `policy`, `relation`. */
   /** Digests of the payloads that were left out, so that the verifier finds them wherever they stood. */
   readonly blobs?: readonly string[];
-  readonly extra?: { readonly forgery?: string; readonly gap?: string; readonly configuration?: string; readonly relation?: string };
+  /** What else a type carries, by name. */
+  readonly extra?: Readonly<Record<string, string>>;
 }
 
+/** An entry at its place in the WAL. */
 export function entryText(members: EntryMembers, place: EntryPlace): EntryText {
+  return entryTextOf(members, { source: sourceJson(place), time: place.transaction.time });
+}
+
+/** An entry of any source: `source` is the canonical JSON of that member, `time` RFC 3339. */
+function entryTextOf(members: EntryMembers, place: { readonly source: string; readonly time: string }): EntryText {
   const text = assemble(members, place);
   if (fits(text)) return { text, blobs: [] };
   // The largest parts leave first; each is kept whole under its own digest.
@@ -78,21 +84,23 @@ export function digestOf(data: string | Uint8Array): string {
   return `sha256:${createHash('sha256').update(data).digest('hex')}`;
 }
 
-function assemble(members: EntryMembers, place: EntryPlace): string {
-  const { actor, blobs, change, key, object, policy, extra } = members;
-  let text = '{';
-  if (actor !== undefined) text += `"actor":${actor},`;
-  if (blobs !== undefined) text += `"blobs":${JSON.stringify(blobs)},`;
-  if (change !== undefined) text += `"change":${change},`;
-  if (extra?.configuration !== undefined) text += `"configuration":${extra.configuration},`;
-  if (extra?.forgery !== undefined) text += `"forgery":${extra.forgery},`;
-  if (extra?.gap !== undefined) text += `"gap":${extra.gap},`;
-  if (object !== undefined) text += `"object":{${key === undefined ? '' : `"key":${key},`}${object}},`;
-  if (policy !== undefined) text += `"policy":${policy},`;
-  if (extra?.relation !== undefined) text += `"relation":${extra.relation},`;
-  return `${text}"source":${sourceJson(place)},"time":"${place.transaction.time}","type":"${members.type}","v":1}`;
+function assemble({ type, blobs, key, object, extra, ...parts }: EntryMembers, { source, time }: { readonly source: string; readonly time: string }): string {
+  const members: Record<string, string | undefined> = {
+    ...extra,
+    ...parts,
+    blobs: blobs === undefined ? undefined : JSON.stringify(blobs),
+    object: object === undefined ? undefined : `{${key === undefined ? '' : `"key":${key},`}${object}}`,
+    source,
+    time: `"${time}"`,
+    type: `"${type}"`,
+    v: '1',
+  };
+  const present = Object.entries(members).filter(([, json]) => json !== undefined);
+  // RFC 8785 §3.2.3: by UTF-16 code units, which is how strings compare.
+  return `{${present.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`;
 }
 
+/** The `source` member. */
 function sourceJson({ name, transaction, lsn, seq }: EntryPlace): string {
   const { incarnation, commitLsn, xid } = transaction;
   const start = `{"commitLsn":"${formatLsn(commitLsn)}","database":${JSON.stringify(name.database)},"incarnation":${incarnation}`;

@@ -1,5 +1,4 @@
 // One commit: batches → one journal object. Creating it is the commit point (DESIGN §6, Sealing).
-import { encodeEntries } from '../log/bundle.ts';
 import { journalKey, noPrevious, signJournal } from '../log/journal.ts';
 import { encodeJournalBody } from '../log/journal-body.ts';
 import type { SigningKey } from '../log/keys.ts';
@@ -36,7 +35,7 @@ export interface SealContext {
 /** Throws WriterFenced when somebody else's object has the next number, and storage errors; then nothing changed in memory. */
 export async function sealBatches(batches: readonly Batch[], before: Sealed, context: SealContext): Promise<{ readonly sealed: Sealed; readonly run: EntryRun }> {
   await storeBlobs(batches, context.files);
-  const run = entryRun(encodeEntries(batches.flatMap((batch) => batch.entries)));
+  const run = entryRun(joined(batches));
   const edge = before.edge.clone();
   for (const hash of run.leafHashes) edge.append(hash);
   const state = new Map(before.state);
@@ -67,6 +66,11 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
     });
   }
   return { sealed: { number, digest: sha256Hex(bytes), edge, state, time }, run };
+}
+
+function joined(batches: readonly Batch[]): Buffer {
+  const [first] = batches;
+  return first !== undefined && batches.length === 1 ? first.entries.bytes : Buffer.concat(batches.map(({ entries }) => entries.bytes));
 }
 
 /** If we die between the blobs and the journal object, unnamed blobs stay, and the same changes will find and name them. */

@@ -1,5 +1,5 @@
 // Batches that wait to be sealed together, in the order of the calls.
-import { maxEntryBytes } from '../log/bundle.ts';
+import { type EncodedEntries, entryEnd, lengthBytes } from '../log/bundle.ts';
 import { RowsealError } from '../model/errors.ts';
 import type { Batch } from '../ports/log-writer.ts';
 
@@ -85,14 +85,20 @@ export class SealingQueue {
 }
 
 function sizeOf({ entries, blobs = [] }: Batch): number {
-  let bytes = 0;
-  for (const { length } of entries) {
-    if (length === 0 || length > maxEntryBytes) {
-      throw new RowsealError('BadLogData', `an entry of ${length} bytes cannot be a leaf`, { next: `keep entries between 1 and ${maxEntryBytes} bytes; store longer payloads as blobs` });
-    }
-    bytes += 2 + length;
-  }
+  assertEncoded(entries);
+  let bytes = entries.bytes.length;
   if (bytes > maxBatchBytes) throw new RowsealError('BadLogData', `a batch of ${bytes} bytes is too large`, { next: 'append smaller batches' });
   for (const { length } of blobs) bytes += length;
   return bytes;
+}
+
+/** A wrong length would make two leaves of one entry, so it is walked once before anything is promised. */
+function assertEncoded({ bytes, count }: EncodedEntries): void {
+  let found = 0;
+  for (let at = 0; at < bytes.length; found += 1) {
+    const end = entryEnd(bytes, at);
+    if (end === at + lengthBytes) throw new RowsealError('BadLogData', 'an entry without bytes cannot be a leaf');
+    at = end;
+  }
+  if (found !== count) throw new RowsealError('BadLogData', `a batch of ${count} entries holds ${found}`);
 }

@@ -45,7 +45,7 @@ export function createSealingWindow(options: SealingWindowOptions): SealingWindo
   };
   return {
     append: async (batch) => {
-      const size = batch.entries.reduce((sum, entry) => sum + entry.length, 0);
+      const size = batch.entries.bytes.length;
       waiting.bytes += size;
       underWay.push({ done: seal(batch, size), sinceMs: options.monotonicMs() });
       while (full()) await underWay[0]?.done;

@@ -1,4 +1,5 @@
 // Where a source goes on: at its sealed state, or, where the server lost what was not read, after a sealed gap.
+import { encodedEntries, noEntries } from '../log/bundle.ts';
 import { formatLsn } from '../model/branded.ts';
 import type { SourceState } from '../log/source-state.ts';
 import type { AuditDatabase, SourceFacts } from '../ports/audit-database.ts';
@@ -35,7 +36,7 @@ async function firstStart({ database, writer }: SourceParts, source: string, sig
     configuration: null,
     counters: { changes: 0, attributed: 0, gaps: 0 },
   };
-  await writer.append({ entries: [], state }, signal);
+  await writer.append({ entries: noEntries, state }, signal);
   return state;
 }
 
@@ -77,6 +78,6 @@ export async function sealGap({ database, writer, clock }: SourceParts, { sealed
       seq: 0,
     },
   );
-  await writer.append({ entries: [Buffer.from(text)], state }, signal);
+  await writer.append({ entries: encodedEntries([Buffer.from(text)]), state }, signal);
   return state;
 }

@@ -3,7 +3,21 @@ import { RowsealError } from '../model/errors.ts';
 
 /** The longest entry that the encoding can hold. */
 export const maxEntryBytes = 65_535;
-const lengthBytes = 2;
+/** Of the length before each entry. */
+export const lengthBytes = 2;
+
+/** Any number of entries in one buffer, in bundle encoding. */
+export interface EncodedEntries {
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
+export const noEntries: EncodedEntries = { bytes: Buffer.alloc(0), count: 0 };
+
+/** Throws BadLogData for an entry that is too long. */
+export function encodedEntries(entries: readonly Uint8Array[]): EncodedEntries {
+  return { bytes: encodeEntries(entries), count: entries.length };
+}
 
 /** One buffer for any number of entries. Throws BadLogData for an entry that is too long. */
 export function encodeEntries(entries: readonly Uint8Array[]): Buffer {

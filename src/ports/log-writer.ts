@@ -1,9 +1,10 @@
 // What produces entries hands them here to be sealed; what owns a log watches it through here.
+import type { EncodedEntries } from '../log/bundle.ts';
 import type { SourceState } from '../log/source-state.ts';
 
 export interface Batch {
-  /** Each one entry's canonical JSON; at most 65,535 bytes, see `blobs`. */
-  readonly entries: readonly Uint8Array[];
+  /** Each the canonical JSON of one entry, never empty, at most 65,535 bytes; what is longer goes into `blobs`. */
+  readonly entries: EncodedEntries;
   /** The state of the source once these entries are sealed. Entries and state are committed together or not at all. */
   readonly state: SourceState;
   /** Payloads that entries of this batch name by digest; stored before the journal object that needs them. */

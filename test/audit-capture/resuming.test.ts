@@ -1,5 +1,6 @@
 // What the server lost is a sealed gap, never silence; and every kind of value, policy change and setting arrives as it was.
 import type pg from 'pg';
+import { noEntries } from '../../src/log/bundle.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { installPolicySchema } from '../../src/adapters/postgres/install-policy.ts';
 import { openSession } from '../../src/adapters/postgres/session.ts';
@@ -87,7 +88,7 @@ describe.each(supportedMajors)('resuming on PostgreSQL %s', (major) => {
     await run?.stop();
     const last = writer.batches.at(-1);
     if (last === undefined) throw new Error('nothing was sealed');
-    await writer.append({ entries: [], state: { ...last.state, marker: { ...marker, nonce: 'of another history' } } }, signal);
+    await writer.append({ entries: noEntries, state: { ...last.state, marker: { ...marker, nonce: 'of another history' } } }, signal);
     run = await database.start(writer, auditSettings(['t']));
     const gap = await until('the gap', () => writer.entries().find((entry) => entry.type === 'gap'));
     expect(gap['gap']).toMatchObject({ reason: 'MarkerNotFound', reconcilable: false });

@@ -1,4 +1,5 @@
 // The writer on the strict store and on a real folder: what is committed, what is published, what is refused.
+import { noEntries } from '../../src/log/bundle.ts';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +75,7 @@ describe.each(stores)('a log %s', (_name, place) => {
     const writer = await openLogWriter(writerOptions(await open()));
     await writer.append(batchOf(0, 5), signal);
     await until(() => writer.status().treeSize === 5, 'the publication');
-    await writer.append({ entries: [], state: stateAfter(6) }, signal);
+    await writer.append({ entries: noEntries, state: stateAfter(6) }, signal);
     await writer.close(signal);
     expect(await checkLog(await open())).toMatchObject({ journals: 2, digests: 2 });
     const again = await openLogWriter(writerOptions(await open()));
@@ -137,7 +138,7 @@ describe.each(stores)('a log %s', (_name, place) => {
 
   it('refuses an entry that no leaf can hold, and a batch behind what is sealed, and goes on', async () => {
     const writer = await openLogWriter(writerOptions(await place()()));
-    await expect(writer.append({ entries: [Buffer.alloc(65_536)], state: stateAfter(1) }, signal)).rejects.toMatchObject({ code: 'BadLogData' });
+    await expect(writer.append({ entries: { bytes: Buffer.alloc(65_536, 1), count: 1 }, state: stateAfter(1) }, signal)).rejects.toMatchObject({ code: 'BadLogData' });
     await writer.append(batchOf(0, 5), signal);
     await expect(writer.append(batchOf(0, 4), signal)).rejects.toMatchObject({ code: 'BadLogData' });
     await writer.append(batchOf(5, 6), signal);

@@ -108,17 +108,17 @@ describe('a journal object', () => {
     const states = new Map([[source, { ...stateAfter(3), marker, environment: 'sha256:e' }]]);
     const state = encodeLogState(states);
     const { entries } = batchOf(0, 3);
-    const bytes = await signJournal(headerOf(state, 3), await encodeJournalBody(state, encodeEntries(entries)), key);
+    const bytes = await signJournal(headerOf(state, 3), await encodeJournalBody(state, entries.bytes), key);
     const object = openJournal(bytes, origin, keys);
     expect(object.digest).toBe(sha256Hex(bytes));
-    expect(decodeJournalBody(object)).toEqual({ state: states, entries });
+    expect(decodeJournalBody(object)).toEqual({ state: states, entries: decodeEntries(entries.bytes) });
     expectCovered(bytes, (changed) => openJournal(changed, origin, keys));
   });
 
   it('is refused when its entries or state are not what it says, and when it would fill the memory', async () => {
     const state = encodeLogState(new Map([[source, stateAfter(3)]]));
     const open = async (header: JournalHeader, body: Buffer) => decodeJournalBody(openJournal(await signJournal(header, body, key), origin, keys));
-    const body = await encodeJournalBody(state, encodeEntries(batchOf(0, 3).entries));
+    const body = await encodeJournalBody(state, batchOf(0, 3).entries.bytes);
     await expect(open(headerOf(state, 2), body)).rejects.toMatchObject({ code: 'BadLogData' });
     await expect(open(headerOf(Buffer.from('other'), 3), body)).rejects.toMatchObject({ code: 'BadLogData' });
     await expect(open(headerOf(state, 3), Buffer.from('not gzip'))).rejects.toMatchObject({ code: 'BadLogData' });

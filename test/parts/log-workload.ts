@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { LogWriterOptions } from '../../src/audit/open-log-writer.ts';
+import { encodedEntries } from '../../src/log/bundle.ts';
 import { generateSigningKey } from '../../src/log/keys.ts';
 import type { SourceState } from '../../src/log/source-state.ts';
 import { lsn } from '../../src/model/branded.ts';
@@ -56,7 +57,7 @@ export function stateAfter(count: number, name = source): SourceState {
 
 /** Entries `from` (inclusive) to `to` (exclusive). */
 export function batchOf(from: number, to: number, name = source): Batch {
-  return { entries: Array.from({ length: to - from }, (_, at) => entryOf(from + at)), state: stateAfter(to, name) };
+  return { entries: encodedEntries(Array.from({ length: to - from }, (_, at) => entryOf(from + at))), state: stateAfter(to, name) };
 }
 
 export function sealedCount(writer: LogWriter): number {

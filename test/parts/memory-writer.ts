@@ -1,5 +1,6 @@
 // A log that keeps batches in memory, in the place of the real writer: commits after a moment, in order, or not at all.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeEntries } from '../../src/log/bundle.ts';
 import type { SourceState } from '../../src/log/source-state.ts';
 import type { Batch, LogWriter } from '../../src/ports/log-writer.ts';
 
@@ -18,7 +19,7 @@ export function createMemoryWriter(origin = 'test.example/log'): MemoryWriter {
   return {
     origin,
     batches,
-    entries: () => batches.flatMap((batch) => batch.entries.map((entry) => JSON.parse(Buffer.from(entry).toString('utf8')) as CapturedEntry)),
+    entries: () => batches.flatMap((batch) => decodeEntries(batch.entries.bytes).map((entry) => JSON.parse(entry.toString('utf8')) as CapturedEntry)),
     sourceState: (source) => states.get(source),
     append: async (batch) => {
       const before = tail;
@@ -31,7 +32,7 @@ export function createMemoryWriter(origin = 'test.example/log'): MemoryWriter {
       tail = turn;
       await turn;
     },
-    status: () => ({ treeSize: 0, sealedSize: batches.reduce((sum, batch) => sum + batch.entries.length, 0), rootHash: '' }),
+    status: () => ({ treeSize: 0, sealedSize: batches.reduce((sum, batch) => sum + batch.entries.count, 0), rootHash: '' }),
     failed: new Promise<never>(() => undefined),
     close: async () => tail,
   };

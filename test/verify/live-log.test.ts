@@ -7,6 +7,7 @@ import { openFilesystemReader } from '../../src/adapters/filesystem/reader.ts';
 import { openFilesystemStore } from '../../src/adapters/filesystem/store.ts';
 import { openLogWriter } from '../../src/audit/open-log-writer.ts';
 import { systemClock, systemRandomness } from '../../src/cli/system.ts';
+import { encodedEntries } from '../../src/log/bundle.ts';
 import { verifyLog } from '../../src/verify/verify-log.ts';
 import { quietLogger } from '../parts/quiet-logger.ts';
 import { origin, sampleEntry, sampleKey, stateAt } from './sample-log.ts';
@@ -34,7 +35,7 @@ describe('a live log', () => {
     const append = async (): Promise<void> => {
       const entries = Array.from({ length: 1 + (sealed % 40) }, (_, offset) => sampleEntry(sealed + offset, {}));
       sealed += entries.length;
-      await writer.append({ entries, state: stateAt(sealed) }, signal);
+      await writer.append({ entries: encodedEntries(entries), state: stateAt(sealed) }, signal);
     };
     await append();
     const work = (async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { openFilesystemStore } from '../../src/adapters/filesystem/store.ts';
 import { openLogWriter } from '../../src/audit/open-log-writer.ts';
 import { systemClock, systemRandomness } from '../../src/cli/system.ts';
+import { encodedEntries } from '../../src/log/bundle.ts';
 import { encodeEntry } from '../../src/log/entry.ts';
 import { generateSigningKey, type SigningKey } from '../../src/log/keys.ts';
 import type { SourceState } from '../../src/log/source-state.ts';
@@ -52,7 +53,7 @@ export async function fillStore(open: () => Promise<LogStore>, options: SampleOp
       const blobs: Buffer[] = [];
       const entries = Array.from({ length: count }, (_, offset) => sampleEntry(sealed + offset, options, blobs));
       sealed += count;
-      await writer.append({ entries, state: stateAt(sealed), blobs }, signal);
+      await writer.append({ entries: encodedEntries(entries), state: stateAt(sealed), blobs }, signal);
     }
     await writer.close(signal);
   }

@@ -1,0 +1,92 @@
+// What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
+import { formatLsn, type Lsn } from '../model/branded.ts';
+import { actorJson, canonical, unattributed } from './actor.ts';
+import { addEntry, type CaptureParts, type EventOf, isSealed, type Transaction } from './capture-parts.ts';
+import { capturedConfiguration, withoutDigests } from './captured-configuration.ts';
+import { digestOf, objectMembers } from './entry-text.ts';
+import { type ForgeryReason, type Message, readMessage } from './message.ts';
+
+interface PolicyChange {
+  readonly entry: 'policy.apply' | 'policy.drift';
+  readonly relation: number;
+  readonly digest: string | null;
+  readonly user?: string;
+  readonly pid?: number;
+  readonly evidence: 'wal' | 'polled';
+}
+
+/** Where a message stands. */
+interface MessageAt {
+  readonly lsn: Lsn;
+  readonly transaction: Transaction;
+}
+
+/** Somebody who writes forged messages in a loop gets this many entries a transaction, and one that counts the rest. */
+const maxForgeriesEach = 16;
+
+/** A transactional message with our prefix, in a transaction that is not sealed yet. */
+export function applyMessage(parts: CaptureParts, event: EventOf<'message'>, transaction: Transaction): void {
+  const read = readMessage(event.content, parts.key, { xid: transaction.xid, lsn: event.lsn, after: transaction.lastMessage });
+  if (typeof read === 'string') {
+    addForgery(parts, { event, reason: read }, transaction);
+    return;
+  }
+  transaction.lastMessage = event.lsn;
+  if (read.kind === 'open') {
+    const { relation, operation, statement, pid } = read;
+    parts.statements.open({ relation, operation, actor: actorJson(statement, pid) });
+  } else if (read.kind === 'close') parts.statements.close(read.relation, read.operation);
+  else if (!isSealed(transaction)) settle(parts, read, { lsn: event.lsn, transaction });
+}
+
+export function addForgery(parts: CaptureParts, { event, reason }: { readonly event: EventOf<'message'>; readonly reason: ForgeryReason }, transaction: Transaction): void {
+  transaction.forgeries++;
+  if (isSealed(transaction) || transaction.forgeries > maxForgeriesEach) return;
+  const about = { bytes: event.content.length, digest: digestOf(event.content), prefix: event.prefix, reason };
+  addEntry(parts, { type: 'forgery', actor: unattributed, extra: { forgery: canonical(about) } }, { lsn: event.lsn, transaction });
+}
+
+/** At the commit: how many forgeries got no entry of their own. */
+export function addFurtherForgeries(parts: CaptureParts, at: MessageAt): void {
+  const further = at.transaction.forgeries - maxForgeriesEach;
+  if (further > 0) addEntry(parts, { type: 'forgery', actor: unattributed, extra: { forgery: canonical({ further }) } }, at);
+}
+
+function settle(parts: CaptureParts, message: Exclude<Message, { kind: 'open' | 'close' }>, at: MessageAt): void {
+  if (message.kind === 'digest') changePolicy(parts, { ...message, evidence: 'wal' }, at);
+  else if (message.capture !== parts.captureName) return;
+  else if (message.kind === 'marker') parts.progress.update({ marker: { nonce: message.nonce, commitLsn: at.transaction.commitLsn, xid: at.transaction.xid } });
+  else configure(parts, message, at);
+}
+
+function changePolicy(parts: CaptureParts, change: PolicyChange, at: MessageAt): void {
+  const { progress } = parts;
+  const table = progress.tables.get(change.relation);
+  if (table === undefined || change.digest === null || change.digest === progress.policies[change.relation]) return;
+  const policy = canonical({ digest: change.digest, evidence: change.evidence, previous: progress.policies[change.relation] ?? null });
+  // Its one author is known, but neither role nor claims: this is no statement on the rows.
+  const actor = change.user === undefined ? unattributed : canonical({ claimsVerified: false, effective: change.user, pid: change.pid, role: change.user, user: change.user });
+  addEntry(parts, { type: change.entry, actor, object: objectMembers(table.schema, table.table), policy }, at);
+  progress.update({ policies: { ...progress.policies, [change.relation]: change.digest } });
+}
+
+function configure(parts: CaptureParts, message: Extract<Message, { kind: 'configuration' }>, at: MessageAt): void {
+  const { progress } = parts;
+  const before = capturedConfiguration(progress.configuration);
+  const next = withoutDigests(message.configuration);
+  for (const { schema, table, problem } of message.mended) {
+    const gap = canonical({ from: formatLsn(progress.position.lsn), problem, reconcilable: false, scope: 'table', why: 'no baseline was taken' });
+    addEntry(parts, { type: 'gap', actor: unattributed, object: objectMembers(schema, table), extra: { gap } }, at);
+    progress.countGap();
+  }
+  if (before === undefined || canonical(before) !== canonical(next)) {
+    addEntry(parts, { type: before === undefined ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
+  }
+  progress.update({ configuration: next });
+  for (const { oid, policyDigest } of message.configuration.tables) {
+    if (policyDigest === null) continue;
+    // The first digest is what was found; a later one that no message announced was seen only now.
+    if (progress.policies[oid] === undefined) progress.update({ policies: { ...progress.policies, [oid]: policyDigest } });
+    else changePolicy(parts, { entry: 'policy.drift', relation: oid, digest: policyDigest, evidence: 'polled' }, at);
+  }
+}

@@ -1,0 +1,63 @@
+// The state of a source while it is read: numbers that change with every row in place, the rest replaced, copied at each cut.
+import type { SourcePosition, SourceState } from '../log/source-state.ts';
+import type { ConfiguredTable } from '../ports/audit-database.ts';
+import { configuredTables } from './captured-configuration.ts';
+
+export type CapturedTable = Omit<ConfiguredTable, 'policyDigest'>;
+
+export class SourceProgress {
+  #state: SourceState;
+  #tables: ReadonlyMap<number, CapturedTable>;
+  #changes: number;
+  #attributed: number;
+
+  constructor(state: SourceState) {
+    this.#state = state;
+    this.#tables = configuredTables(state.configuration);
+    this.#changes = state.counters.changes;
+    this.#attributed = state.counters.attributed;
+  }
+
+  get position(): SourcePosition {
+    return this.#state.position;
+  }
+
+  get relations(): Readonly<Record<string, string>> {
+    return this.#state.relations;
+  }
+
+  get policies(): Readonly<Record<string, string>> {
+    return this.#state.policies;
+  }
+
+  get configuration(): unknown {
+    return this.#state.configuration;
+  }
+
+  /** By OID, of the configuration in force. */
+  get tables(): ReadonlyMap<number, CapturedTable> {
+    return this.#tables;
+  }
+
+  /** Replaces what is named, counters excepted. */
+  update(part: Partial<Omit<SourceState, 'counters' | 'source'>>): void {
+    this.#state = { ...this.#state, ...part };
+    if ('configuration' in part) this.#tables = configuredTables(part.configuration);
+  }
+
+  countRow(attributed: boolean): void {
+    this.#changes += 1;
+    if (attributed) this.#attributed += 1;
+  }
+
+  countGap(): void {
+    const { counters } = this.#state;
+    this.#state = { ...this.#state, counters: { ...counters, gaps: counters.gaps + 1 } };
+  }
+
+  /** As it is now. */
+  snapshot(): SourceState {
+    const { gaps } = this.#state.counters;
+    return { ...this.#state, counters: { changes: this.#changes, attributed: this.#attributed, gaps } };
+  }
+}
