@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { installDjango } from '../test/parts/django.ts';
 import { goBinary } from '../test/parts/go-binaries.ts';
+import { installPgaudit } from '../test/parts/pgaudit.ts';
 import { pgBouncerInstalled } from '../test/parts/pgbouncer.ts';
 
 try {
@@ -12,6 +13,8 @@ try {
   process.exit(1);
 }
 if (!pgBouncerInstalled) installPgBouncer();
+const withoutPgaudit = installPgaudit();
+if (withoutPgaudit !== undefined) process.stderr.write(`reads by pgaudit are not tested: ${withoutPgaudit}\n`);
 const withoutDjango = installDjango();
 if (withoutDjango !== undefined) process.stderr.write(`the Django example is not tested: ${withoutDjango}\n`);
 

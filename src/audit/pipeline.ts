@@ -2,15 +2,16 @@
 import { formatLsn } from '../model/branded.ts';
 import { RowsealError } from '../model/errors.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { AuditDatabase, SourceFacts } from '../ports/audit-database.ts';
+import type { AuditDatabase } from '../ports/audit-database.ts';
 import type { AuditStatus, RunningAudit } from '../ports/audit-runtime.ts';
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
 import type { Logger } from '../ports/logger.ts';
 import { type CaptureRun, startRun } from './capture-run.ts';
-import { type GapReason } from './resume.ts';
-import { sealGap, startSource } from './source-start.ts';
+import { type Loss, lossOf } from './resume.ts';
+import { sealLoss } from './source-gap.ts';
+import { lossFacts, startSource } from './source-start.ts';
 
 export interface PipelineOptions {
   readonly database: AuditDatabase;
@@ -41,10 +42,8 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
       const error = await run.finished;
       // Whoever stopped it asks for no reason: such a promise stays open.
       if (stopped || whole.aborted || error === undefined) return new Promise<never>(() => undefined);
-      const reason = gapReasonOf(error);
-      if (reason === undefined) throw error;
-      options.logger.warn({ reason, slot: options.database.captureName(options.writer.origin) }, 'changes were lost before they were read; sealing a gap');
-      run = await openAfterGap(options, { settings, sealed: run.sealed(), reason }, whole);
+      if (!isLoss(error)) throw error;
+      run = await openAfterLoss(options, { settings, sealed: run.sealed(), error }, whole);
     }
   };
   const failed = loop();
@@ -79,34 +78,38 @@ async function setTimeoutOn(clock: Clock, ms: number, ended: AbortController): P
 async function open(options: PipelineOptions, settings: AuditSettings, signal: AbortSignal): Promise<CaptureRun> {
   const { database, writer } = options;
   const mended = await database.install(writer.origin, settings, signal);
-  const facts = await database.facts(signal);
-  const state = await startSource(options, facts, signal);
+  const state = await startSource(options, settings.connection, signal);
   try {
-    return await startRun({ ...options, settings, facts, state, mended }, signal);
+    return await startRun({ ...options, settings, facts: await database.facts(signal), state, mended }, signal);
   } catch (error) {
-    const reason = gapReasonOf(error);
-    if (reason === undefined) throw error;
-    return openAfterGap(options, { settings, sealed: state, reason }, signal);
+    if (!isLoss(error)) throw error;
+    return openAfterLoss(options, { settings, sealed: state, error }, signal);
   }
 }
 
-interface AfterGap {
+interface AfterLoss {
   readonly settings: AuditSettings;
   readonly sealed: SourceState;
-  readonly reason: GapReason;
+  readonly error: RowsealError;
 }
 
-async function openAfterGap(options: PipelineOptions, { settings, sealed, reason }: AfterGap, signal: AbortSignal): Promise<CaptureRun> {
-  const mended = await options.database.install(options.writer.origin, settings, signal);
-  const facts: SourceFacts = await options.database.facts(signal);
-  const state = await sealGap(options, { sealed, facts, reason }, signal);
-  return startRun({ ...options, settings, facts, state, mended }, signal);
+async function openAfterLoss(options: PipelineOptions, { settings, sealed, error }: AfterLoss, signal: AbortSignal): Promise<CaptureRun> {
+  const { database, writer, logger } = options;
+  const mended = await database.install(writer.origin, settings, signal);
+  const facts = await lossFacts(options, signal);
+  const loss = lossOf(sealed, facts) ?? lossBy(error);
+  logger.warn({ reason: loss.reason, slot: database.captureName(writer.origin) }, 'changes were lost before they were read; sealing a gap');
+  const state = await sealLoss(options, { sealed, loss, facts }, signal);
+  return startRun({ ...options, settings, facts: facts.server, state, mended }, signal);
 }
 
-function gapReasonOf(error: unknown): GapReason | undefined {
-  if (!(error instanceof RowsealError)) return undefined;
-  if (error.code === 'SlotLost') return 'StreamRefused';
-  return error.code === 'SourceRewound' ? 'MarkerNotFound' : undefined;
+function isLoss(error: unknown): error is RowsealError {
+  return error instanceof RowsealError && (error.code === 'SlotLost' || error.code === 'SourceRewound');
+}
+
+/** Where neither slot nor timelines say it: the stream itself did. */
+function lossBy(error: RowsealError): Loss {
+  return error.code === 'SourceRewound' ? { kind: 'rewound', reason: 'MarkerNotFound', keepSlot: false } : { kind: 'gap', reason: 'StreamRefused' };
 }
 
 async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, signal: AbortSignal): Promise<AuditStatus> {

@@ -1,20 +1,46 @@
 // Whether the server can still give us everything after what is sealed; if not, why (DESIGN §5, Resuming, Slots).
 import { formatLsn, type Lsn } from '../model/branded.ts';
 import { RowsealError } from '../model/errors.ts';
-import type { SealedMarker, SourceState } from '../log/source-state.ts';
+import type { Lineage, SealedMarker, SourceState } from '../log/source-state.ts';
 import type { MessageKey, SlotFacts, SourceFacts, StreamEvent } from '../ports/audit-database.ts';
+import { divergence } from './lineage.ts';
 import { messagePrefix, readMessage } from './message.ts';
 
-export type GapReason = 'SlotMissing' | 'SlotUnusable' | 'ConfirmedBeyondSealed' | 'ServerBehindSealed' | 'MarkerNotFound' | 'StreamRefused';
+/** Why changes that were not read are gone. */
+export type GapReason = 'SlotMissing' | 'SlotForeign' | 'SlotUnusable' | 'ConfirmedBeyondSealed' | 'StreamRefused' | 'OtherSystem' | 'OtherDatabase';
+/** Why the server no longer has what was sealed. */
+export type RewindReason = 'TimelineSwitched' | 'ServerBehindSealed' | 'MarkerNotFound';
+
+export type Loss =
+  | { readonly kind: 'gap'; readonly reason: GapReason }
+  /** WAL before `survived` is common to the server and what is sealed; `keepSlot`: the slot still holds everything after it. */
+  | { readonly kind: 'rewound'; readonly reason: RewindReason; readonly survived?: Lsn; readonly keepSlot: boolean };
+
+export interface ResumeFacts {
+  readonly slot: SlotFacts | undefined;
+  readonly server: SourceFacts;
+  readonly lineage: Lineage;
+}
 
 /** Undefined when the slot may be resumed. */
-export function resumeProblem(state: SourceState, slot: SlotFacts | undefined, facts: SourceFacts): GapReason | undefined {
-  if (slot === undefined) return 'SlotMissing';
-  if (!slot.usable || slot.confirmedFlushLsn === undefined) return 'SlotUnusable';
+export function lossOf(state: SourceState, { slot, server, lineage }: ResumeFacts): Loss | undefined {
+  const parted = state.lineage === undefined ? undefined : divergence(state.lineage, lineage);
+  // A commit record that starts before the parting is in both histories.
+  if (parted !== undefined && state.position.lsn >= parted) {
+    return { kind: 'rewound', reason: 'TimelineSwitched', survived: parted, keepSlot: slotProblem(slot, parted) === undefined };
+  }
+  if (server.flushLsn < state.position.lsn) return { kind: 'rewound', reason: 'ServerBehindSealed', keepSlot: false };
   // Before the first marker nothing is ever confirmed, so the slot still stands where it was created.
-  if (slot.confirmedFlushLsn > (state.marker?.commitLsn ?? state.position.lsn)) return 'ConfirmedBeyondSealed';
-  if (facts.flushLsn < state.position.lsn) return 'ServerBehindSealed';
-  return undefined;
+  const reason = slotProblem(slot, state.marker?.commitLsn ?? state.position.lsn);
+  return reason === undefined ? undefined : { kind: 'gap', reason };
+}
+
+/** Whether the slot gives everything that commits from `from` on. */
+function slotProblem(slot: SlotFacts | undefined, from: Lsn): GapReason | undefined {
+  if (slot === undefined) return 'SlotMissing';
+  if (!slot.ours) return 'SlotForeign';
+  if (!slot.usable || slot.confirmedFlushLsn === undefined) return 'SlotUnusable';
+  return slot.confirmedFlushLsn > from ? 'ConfirmedBeyondSealed' : undefined;
 }
 
 export interface ResumeCheck {

@@ -70,6 +70,10 @@ export class SealingWriter implements LogWriter {
     return this.#sealed.state.get(source);
   }
 
+  sources(): readonly SourceState[] {
+    return [...this.#sealed.state.values()];
+  }
+
   status(): LogWriterStatus {
     const root = this.#published.number === 0 ? emptyRoot() : this.#published.root;
     return {

@@ -1,32 +1,51 @@
 // Where a source goes on: at its sealed state, or, where the server lost what was not read, after a sealed gap.
-import { encodedEntries, noEntries } from '../log/bundle.ts';
-import { formatLsn } from '../model/branded.ts';
+import { noEntries } from '../log/bundle.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { AuditDatabase, SourceFacts } from '../ports/audit-database.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { LogWriter } from '../ports/log-writer.ts';
-import { canonical, unattributed } from './actor.ts';
-import { entryText } from './entry-text.ts';
-import { type GapReason, resumeProblem } from './resume.ts';
+import { lossOf } from './resume.ts';
+import { type LossFacts, sealLoss, sealTakeover, type SourceParts } from './source-gap.ts';
 
-export interface SourceParts {
-  readonly database: AuditDatabase;
-  readonly writer: LogWriter;
-  readonly clock: Clock;
+/** The sealed state to resume from, with a slot behind it. `connection` names the declared database, see AuditSettings. */
+export async function startSource(parts: SourceParts, connection: string | undefined, signal: AbortSignal): Promise<SourceState> {
+  const facts = await lossFacts(parts, signal);
+  const source = `postgresql/${facts.server.systemIdentifier}/${facts.server.database}`;
+  const previous = connection === undefined ? undefined : lastOf(connection, parts);
+  const turn = previous === undefined ? 1 : previous.source === source ? (previous.connection?.turn ?? 1) : (previous.connection?.turn ?? 1) + 1;
+  const read = connection === undefined ? {} : { connection: { name: connection, turn } };
+  const replaced = previous !== undefined && previous.source !== source ? previous : undefined;
+  const sealed = parts.writer.sourceState(source);
+  if (sealed === undefined) return firstStart(parts, { source, read, replaced, facts }, signal);
+  const loss = lossOf(sealed, facts);
+  // The switch to a timeline that holds everything sealed is no loss; it is remembered with the next batch.
+  const state = { ...sealed, ...read, lineage: facts.lineage };
+  if (loss !== undefined) return sealLoss(parts, { sealed: { ...sealed, ...read }, loss, facts }, signal);
+  if (replaced === undefined) return state;
+  // Its slot kept everything while another one was read, but what was declared to be one database were two.
+  const told = { ...state, counters: { ...state.counters, gaps: state.counters.gaps + 1 } };
+  await sealTakeover(parts, { previous: replaced, state: told, facts, missed: false }, signal);
+  return told;
 }
 
-/** The sealed state to resume from, with a slot behind it. */
-export async function startSource(parts: SourceParts, facts: SourceFacts, signal: AbortSignal): Promise<SourceState> {
-  const source = `postgresql/${facts.systemIdentifier}/${facts.database}`;
-  const sealed = parts.writer.sourceState(source);
-  if (sealed === undefined) return firstStart(parts, source, signal);
-  const problem = resumeProblem(sealed, await parts.database.slot(parts.writer.origin, signal), facts);
-  return problem === undefined ? sealed : sealGap(parts, { sealed, facts, reason: problem }, signal);
+export async function lossFacts({ database, writer }: SourceParts, signal: AbortSignal): Promise<LossFacts> {
+  const server = await database.facts(signal);
+  return { server, lineage: await database.lineage(signal), slot: await database.slot(writer.origin, signal) };
+}
+
+/** The source that was read last for a declared database. */
+function lastOf(connection: string, { writer }: SourceParts): SourceState | undefined {
+  const all = writer.sources().filter((state) => state.connection?.name === connection);
+  return all.sort((a, b) => (a.connection?.turn ?? 0) - (b.connection?.turn ?? 0)).at(-1);
+}
+
+interface FirstStart {
+  readonly source: string;
+  readonly read: Pick<SourceState, 'connection'>;
+  readonly replaced: SourceState | undefined;
+  readonly facts: LossFacts;
 }
 
 /** If we die between slot and seal, nothing was promised, and the restart makes the slot anew. */
-async function firstStart({ database, writer }: SourceParts, source: string, signal: AbortSignal): Promise<SourceState> {
-  const lsn = await database.recreateSlot(writer.origin, signal);
+async function firstStart(parts: SourceParts, { source, read, replaced, facts }: FirstStart, signal: AbortSignal): Promise<SourceState> {
+  const lsn = await parts.database.recreateSlot(parts.writer.origin, signal);
   const state: SourceState = {
     source,
     // Not complete: a transaction whose commit record starts right here is still to come.
@@ -34,50 +53,11 @@ async function firstStart({ database, writer }: SourceParts, source: string, sig
     relations: {},
     policies: {},
     configuration: null,
-    counters: { changes: 0, attributed: 0, gaps: 0 },
+    lineage: facts.lineage,
+    ...read,
+    counters: { changes: 0, attributed: 0, gaps: replaced === undefined ? 0 : 1 },
   };
-  await writer.append({ entries: noEntries, state }, signal);
-  return state;
-}
-
-export interface GapCause {
-  readonly sealed: SourceState;
-  readonly facts: SourceFacts;
-  readonly reason: GapReason;
-}
-
-/** If we die between slot and seal, the restart finds a slot beyond the sealed state and seals the gap to a newer one. */
-export async function sealGap({ database, writer, clock }: SourceParts, { sealed, facts, reason }: GapCause, signal: AbortSignal): Promise<SourceState> {
-  const lsn = await database.recreateSlot(writer.origin, signal);
-  const incarnation = sealed.position.incarnation + 1;
-  const { marker: _lost, ...kept } = sealed;
-  const state: SourceState = {
-    ...kept,
-    position: { incarnation, lsn, seq: 0, complete: false },
-    // Unknown until the configuration is in the WAL again: policies may have changed unseen.
-    policies: {},
-    counters: { ...sealed.counters, gaps: sealed.counters.gaps + 1 },
-  };
-  const gap = canonical({
-    from: { incarnation: sealed.position.incarnation, lsn: formatLsn(sealed.position.lsn), seq: sealed.position.seq },
-    id: `${sealed.source}#${incarnation}`,
-    reason,
-    reconcilable: false,
-    scope: 'source',
-    system: facts.systemIdentifier,
-    timeline: facts.timeline,
-    to: { incarnation, lsn: formatLsn(lsn) },
-    why: 'no baseline was taken',
-  });
-  const { text } = entryText(
-    { type: 'gap', actor: unattributed, extra: { gap } },
-    {
-      name: { system: facts.systemIdentifier, database: facts.database, timeline: facts.timeline },
-      transaction: { incarnation, commitLsn: lsn, xid: 0, time: clock.now().toISOString() },
-      lsn,
-      seq: 0,
-    },
-  );
-  await writer.append({ entries: encodedEntries([Buffer.from(text)]), state }, signal);
+  if (replaced === undefined) await parts.writer.append({ entries: noEntries, state }, signal);
+  else await sealTakeover(parts, { previous: replaced, state, facts, missed: true }, signal);
   return state;
 }

@@ -2,7 +2,7 @@
 import canonicalize from 'canonicalize';
 import { formatLsn, parseLsn } from '../model/branded.ts';
 import { RowsealError } from '../model/errors.ts';
-import type { SealedMarker, SourcePosition, SourceState } from './source-state.ts';
+import type { Lineage, SealedMarker, SourcePosition, SourceState } from './source-state.ts';
 
 /** By source name. */
 export type LogState = ReadonlyMap<string, SourceState>;
@@ -24,9 +24,10 @@ export function parseLogState(bytes: Uint8Array): LogState {
   return new Map(Object.entries(sources).map(([name, source]) => [name, sourceOf(name, recordOf(source))]));
 }
 
-function plainOf({ position, marker, ...rest }: SourceState): object {
+function plainOf({ position, marker, lineage, ...rest }: SourceState): object {
   return {
     ...rest,
+    ...(lineage === undefined ? {} : { lineage: { ...lineage, past: lineage.past.map(({ timeline, end }) => ({ timeline, end: formatLsn(end) })) } }),
     position: { ...position, lsn: formatLsn(position.lsn) },
     ...(marker === undefined ? {} : { marker: { ...marker, commitLsn: formatLsn(marker.commitLsn) } }),
   };
@@ -43,6 +44,8 @@ function sourceOf(name: string, plain: Record<string, unknown>): SourceState {
     policies: textsOf(plain['policies']),
     ...(plain['environment'] === undefined ? {} : { environment: textOf(plain['environment']) }),
     configuration: plain['configuration'],
+    ...(plain['lineage'] === undefined ? {} : { lineage: lineageOf(recordOf(plain['lineage'])) }),
+    ...(plain['connection'] === undefined ? {} : { connection: connectionOf(recordOf(plain['connection'])) }),
     counters: { changes: countOf(counters['changes']), attributed: countOf(counters['attributed']), gaps: countOf(counters['gaps']) },
   };
 }
@@ -55,6 +58,15 @@ function positionOf(plain: Record<string, unknown>): SourcePosition {
 
 function markerOf(plain: Record<string, unknown>): SealedMarker {
   return { nonce: textOf(plain['nonce']), commitLsn: parseLsn(textOf(plain['commitLsn'])), xid: countOf(plain['xid']) };
+}
+
+function lineageOf({ timeline, past }: Record<string, unknown>): Lineage {
+  if (!Array.isArray(past)) throw badState();
+  return { timeline: countOf(timeline), past: past.map(recordOf).map((one) => ({ timeline: countOf(one['timeline']), end: parseLsn(textOf(one['end'])) })) };
+}
+
+function connectionOf({ name, turn }: Record<string, unknown>): { readonly name: string; readonly turn: number } {
+  return { name: textOf(name), turn: countOf(turn) };
 }
 
 function textsOf(value: unknown): Record<string, string> {

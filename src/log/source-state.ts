@@ -21,6 +21,18 @@ export interface SealedMarker {
   readonly xid: number;
 }
 
+/** A timeline that the server has left, and where its WAL ends for the one after it. */
+export interface PastTimeline {
+  readonly timeline: number;
+  readonly end: Lsn;
+}
+
+/** The timeline of a server and those it came from, oldest first. */
+export interface Lineage {
+  readonly timeline: number;
+  readonly past: readonly PastTimeline[];
+}
+
 /** The state of one source after a sealed batch; it is stored in the batch's journal object as canonical JSON. */
 export interface SourceState {
   /** `postgresql/<system identifier>/<database>`. */
@@ -34,5 +46,9 @@ export interface SourceState {
   readonly environment?: string;
   /** The audited tables and operations in force at the position, as the capture wrote them. */
   readonly configuration: unknown;
+  /** Of the server that was read last; absent in states of older versions. */
+  readonly lineage?: Lineage;
+  /** The declared database that it is read through, and how often that went over to another source: the highest was read last. */
+  readonly connection?: { readonly name: string; readonly turn: number };
   readonly counters: { readonly changes: number; readonly attributed: number; readonly gaps: number };
 }

@@ -1,5 +1,6 @@
 // The audit half of a database: installing the capture, its slot, and the stream of committed changes (DESIGN §5).
 import type { Lsn } from '../model/branded.ts';
+import type { Lineage } from '../log/source-state.ts';
 import type { AuditSettings } from './audit-settings.ts';
 
 /** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
@@ -31,6 +32,8 @@ export interface MendedCoverage {
 
 export interface SlotFacts {
   readonly name: string;
+  /** False when somebody made one of this name for another plugin or database. */
+  readonly ours: boolean;
   readonly confirmedFlushLsn?: Lsn;
   /** False when the WAL it needs is gone or the slot was invalidated. */
   readonly usable: boolean;
@@ -108,6 +111,8 @@ export interface AuditDatabase {
   /** Names of slot and publication for a log; also the address in our own messages. */
   captureName(logOrigin: string): string;
   facts(signal: AbortSignal): Promise<SourceFacts>;
+  /** The server's timeline and those it came from. */
+  lineage(signal: AbortSignal): Promise<Lineage>;
   /** Idempotent: functions, triggers, replica identity, publication. Throws DatabaseObjectMissing, DatabasePrivilege, WaitingForLock. */
   install(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<readonly MendedCoverage[]>;
   /** Reads what `install` would put in force, changing nothing; undefined where it has something to install or mend. */

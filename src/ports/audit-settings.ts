@@ -11,4 +11,6 @@ export interface AuditedTable {
 export interface AuditSettings {
   readonly tables: readonly AuditedTable[];
   readonly replicaIdentity: 'Full' | 'Keep';
+  /** Name of the declared database, by which another server or database behind it is noticed; not noticed when left out. */
+  readonly connection?: string;
 }

@@ -25,6 +25,8 @@ export interface LogWriter {
   readonly origin: string;
   /** The sealed state of a source, as recovered or as of the last commit; undefined when it never sealed anything. */
   sourceState(source: string): SourceState | undefined;
+  /** The sealed states of all sources. */
+  sources(): readonly SourceState[];
   /**
    * Commits the batch to the journal, together with whatever else is waiting. Resolves after the commit: only then may the
    * source be confirmed. Batches of one source are committed in the order of the calls; a rejected batch was not committed

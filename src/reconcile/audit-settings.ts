@@ -1,11 +1,13 @@
 // What the AuditPolicies of one database and one log declare together.
-import type { Resource } from '../model/kinds.ts';
+import { type ObjectKey, resolveRef, type Resource } from '../model/kinds.ts';
 import type { AuditedTable, AuditSettings } from '../ports/audit-settings.ts';
 
 const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];
 
-/** The union, in a stable order, so that equal declarations give equal settings. Full wins over Keep. */
+/** Of one group: the union, in a stable order, so that equal declarations give equal settings. Full wins over Keep. */
 export function auditSettings(policies: readonly Resource<'AuditPolicy'>[]): AuditSettings {
+  const [first] = policies;
+  const connection = first === undefined ? {} : { connection: nameOf(resolveRef(first.spec.databaseRef, first.metadata)) };
   const tables = new Map<string, { schema: string; table: string; operations: Set<string> }>();
   for (const { spec } of policies) {
     for (const entry of spec.tables) {
@@ -18,9 +20,14 @@ export function auditSettings(policies: readonly Resource<'AuditPolicy'>[]): Aud
     }
   }
   return {
+    ...connection,
     tables: [...tables.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, { schema, table, operations }]) => ({ schema, table, operations: allOperations.filter((operation) => operations.has(operation)) })),
     replicaIdentity: policies.every(({ spec }) => spec.replicaIdentity === 'Keep') ? 'Keep' : 'Full',
   };
+}
+
+function nameOf({ namespace, name }: ObjectKey): string {
+  return `${namespace}/${name}`;
 }

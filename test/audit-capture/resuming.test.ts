@@ -72,6 +72,7 @@ describe.each(supportedMajors)('resuming on PostgreSQL %s', (major) => {
     await sealedMarker();
     await run?.stop();
     await admin.query('insert into t values ($1)', [11 + count * 10]);
+    await until('the server noticed that nobody streams', async () => (await database.audit.slot(writer.origin, signal))?.activePid === undefined);
     await harm(database.audit.captureName(writer.origin));
     run = await database.start(writer, auditSettings(['t']));
     await insert(12 + count * 10);
@@ -90,7 +91,7 @@ describe.each(supportedMajors)('resuming on PostgreSQL %s', (major) => {
     if (last === undefined) throw new Error('nothing was sealed');
     await writer.append({ entries: noEntries, state: { ...last.state, marker: { ...marker, nonce: 'of another history' } } }, signal);
     run = await database.start(writer, auditSettings(['t']));
-    const gap = await until('the gap', () => writer.entries().find((entry) => entry.type === 'gap'));
+    const gap = await until('the gap', () => writer.entries().find((entry) => entry.type === 'gap.rewound'));
     expect(gap['gap']).toMatchObject({ reason: 'MarkerNotFound', reconcilable: false });
   });
 

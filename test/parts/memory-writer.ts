@@ -21,6 +21,7 @@ export function createMemoryWriter(origin = 'test.example/log'): MemoryWriter {
     batches,
     entries: () => batches.flatMap((batch) => decodeEntries(batch.entries.bytes).map((entry) => JSON.parse(entry.toString('utf8')) as CapturedEntry)),
     sourceState: (source) => states.get(source),
+    sources: () => [...states.values()],
     append: async (batch) => {
       const before = tail;
       const turn = (async () => {

