@@ -102,7 +102,7 @@ interface Following {
 }
 
 async function follow({ database, stream, capture, window, check, signal }: Following): Promise<void> {
-  const decoder = database.decoder(capture.keyOf);
+  const decoder = database.decoder(capture.tableOf);
   let proven = check === undefined;
   for await (const frames of stream.frames) {
     for (const frame of frames) {

@@ -2,7 +2,7 @@
 // Here is the frame, transactions and where they may be cut; rows are in row-capture.ts, our messages in message-effects.ts.
 import { type Lsn, zeroLsn } from '../model/branded.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { ConfiguredTable, MessageKey, RelationShape, StreamEvent } from '../ports/audit-database.ts';
+import type { ConfiguredTable, DecodedTable, MessageKey, RelationShape, StreamEvent } from '../ports/audit-database.ts';
 import type { Batch } from '../ports/log-writer.ts';
 import type { CaptureParts, EventOf, Transaction } from './capture-parts.ts';
 import { createStatementStack } from './context.ts';
@@ -29,7 +29,8 @@ export interface Capture {
   take(): Batch | undefined;
   /** A live view. */
   readonly ready: () => ReadyEntries;
-  readonly keyOf: (oid: number) => readonly string[] | undefined;
+  /** What the decoder must know of a table. */
+  readonly tableOf: (oid: number) => DecodedTable | undefined;
   /** False for a relation whose place among partitions must be looked up first. */
   readonly knows: (oid: number) => boolean;
   /** The answer of that look-up; undefined: it is gone, so its rows are kept without attribution. */
@@ -74,7 +75,7 @@ class StreamCapture implements Capture {
   }
 
   readonly ready: Capture['ready'] = () => this.#parts.pending.ready;
-  readonly keyOf: Capture['keyOf'] = (oid) => this.#parts.progress.tables.get(oid)?.key;
+  readonly tableOf: Capture['tableOf'] = (oid) => this.#parts.progress.tables.get(oid);
   readonly knows: Capture['knows'] = (oid) => this.#parts.progress.tables.size === 0 || this.#parts.progress.tables.has(oid);
   readonly state: Capture['state'] = () => this.#parts.progress.snapshot();
   readonly learn: Capture['learn'] = (oid, shape, found) => this.#rows.learn(oid, shape, found);

@@ -5,33 +5,35 @@ import { unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type Transaction } from './capture-parts.ts';
 import { capturedConfiguration } from './captured-configuration.ts';
 import { digestOf, objectMembers, relationJson } from './entry-text.ts';
-import { learnedTable, operationNames, policyJson } from './row-facts.ts';
+import { learnedTable, operationNames, policyDigest, policyJson } from './row-facts.ts';
+import { type AuditedRow, RowWriter } from './row-writer.ts';
+import type { CapturedTable } from './source-progress.ts';
 
 interface KnownShape {
   readonly shape: RelationShape;
-  json?: string;
-  digest?: string;
-  key?: readonly string[] | undefined;
+  /** What the three below were made for. */
+  key: readonly string[] | undefined;
+  json: string;
+  digest: string;
+  /** Members of `object` after the key. */
+  object: string;
 }
 
-interface RowChange {
-  readonly operation: 'insert' | 'update' | 'delete' | 'truncate';
-  readonly relation: number;
-  readonly lsn: Lsn;
-  readonly change: string;
-  readonly key: string | undefined;
-}
+type Change = Pick<AuditedRow, 'operation' | 'lsn'> & { readonly relation: number };
 
 export class RowCapture {
   readonly #parts: CaptureParts;
   readonly #shapes = new Map<number, KnownShape>();
+  readonly #writer: RowWriter;
+  #lastPolicy: { readonly digest: string | undefined; readonly json: string } = { digest: undefined, json: policyJson(undefined) };
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
+    this.#writer = new RowWriter(parts.name);
   }
 
   describe(shape: RelationShape): void {
-    this.#shapes.set(shape.oid, { shape });
+    this.#shapes.set(shape.oid, { shape, key: undefined, json: '', digest: '', object: '' });
   }
 
   /** A table that the configuration in force does not name: undefined when it is gone, so that its rows are kept without attribution. */
@@ -44,55 +46,49 @@ export class RowCapture {
   }
 
   change(event: EventOf<'change'>, current: Transaction): void {
-    const { operation, relation, lsn, key, before, after, unsent } = event;
-    const parts = [after === undefined ? '' : `"after":${after}`, before === undefined ? '' : `"before":${before}`, unsent === undefined ? '' : `"unsent":${unsent}`];
-    this.#row({ operation, relation, lsn, key, change: `{${parts.filter((part) => part !== '').join(',')}}` }, current);
+    const row = this.#audited(event, current);
+    if (row !== undefined) this.#writer.write(row, event.row, this.#parts.pending);
   }
 
-  truncate(event: EventOf<'truncate'>, relation: number, current: Transaction): void {
-    const change = `{"cascade":${event.cascade},"restartIdentity":${event.restartIdentity}}`;
-    this.#row({ operation: 'truncate', relation, lsn: event.lsn, change, key: undefined }, current);
+  truncate({ lsn, cascade, restartIdentity }: EventOf<'truncate'>, relation: number, current: Transaction): void {
+    const row = this.#audited({ operation: 'truncate', relation, lsn }, current);
+    if (row !== undefined) this.#writer.add(row, { change: `{"cascade":${cascade},"restartIdentity":${restartIdentity}}`, key: undefined }, this.#parts.pending);
   }
 
-  #row(change: RowChange, current: Transaction): void {
+  /** Counts the change; undefined when it is not to be sealed, or is sealed already. */
+  #audited({ operation, relation, lsn }: Change, current: Transaction): AuditedRow | undefined {
     const { progress, statements } = this.#parts;
-    const table = progress.tables.get(change.relation);
-    const shape = this.#shapes.get(change.relation)?.shape;
-    if (isSealed(current) || table === undefined || shape === undefined || !table.operations.includes(operationNames[change.operation])) {
+    const table = progress.tables.get(relation);
+    const known = this.#shapes.get(relation);
+    if (isSealed(current) || table === undefined || known === undefined || !table.operations.includes(operationNames[operation])) {
       current.seq++;
-      return;
+      return undefined;
     }
-    const relation = this.#relationDigest(change.relation, change.lsn, current);
+    this.#sealRelation(known, table, { lsn, transaction: current });
     current.seq++;
-    const owner = statements.ownerOf(change.relation, table.ancestors);
+    const owner = statements.ownerOf(relation, table.ancestors);
     progress.countRow(owner !== undefined);
-    const members = {
-      type: `row.${change.operation}`,
-      actor: owner?.actor ?? unattributed,
-      change: change.change,
-      key: change.key,
-      object: objectMembers(shape.schema, shape.table, relation),
-      policy: policyJson(progress.policies, owner, table),
-    };
-    addEntry(this.#parts, members, { lsn: change.lsn, transaction: current });
+    return { operation, lsn, transaction: current, actor: owner?.actor ?? unattributed, object: known.object, policy: this.#policy(policyDigest(progress.policies, owner, table)) };
   }
 
-  /** Digest of the relation's description, sealed first where this one was not yet. */
-  #relationDigest(oid: number, lsn: Lsn, transaction: Transaction): string {
+  /** The relation's description is sealed first where this one was not yet. */
+  #sealRelation(known: KnownShape, table: CapturedTable, at: { readonly lsn: Lsn; readonly transaction: Transaction }): void {
     const { progress } = this.#parts;
-    const known = this.#shapes.get(oid);
-    if (known === undefined) return '';
-    const key = progress.tables.get(oid)?.key;
-    if (known.digest === undefined || known.key !== key) {
-      known.json = relationJson(known.shape, key ?? []);
+    const { schema, table: name, oid } = known.shape;
+    if (known.digest === '' || known.key !== table.key) {
+      known.key = table.key;
+      known.json = relationJson(known.shape, table.key);
       known.digest = digestOf(known.json);
-      known.key = key;
+      known.object = objectMembers(schema, name, known.digest);
     }
-    if (progress.relations[oid] !== known.digest) {
-      const object = objectMembers(known.shape.schema, known.shape.table, known.digest);
-      addEntry(this.#parts, { type: 'relation', object, extra: { relation: known.json ?? '' } }, { lsn, transaction });
-      progress.update({ relations: { ...progress.relations, [oid]: known.digest } });
-    }
-    return known.digest;
+    if (progress.relations[oid] === known.digest) return;
+    addEntry(this.#parts, { type: 'relation', object: known.object, extra: { relation: known.json } }, at);
+    progress.update({ relations: { ...progress.relations, [oid]: known.digest } });
+  }
+
+  /** The same text for the same digest, so that what was made of it is found again. */
+  #policy(digest: string | undefined): string {
+    if (this.#lastPolicy.digest !== digest) this.#lastPolicy = { digest, json: policyJson(digest) };
+    return this.#lastPolicy.json;
   }
 }

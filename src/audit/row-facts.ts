@@ -16,8 +16,11 @@ export function learnedTable(
 }
 
 /** The set of the table that the statement named; without a statement only a table without partitions above it is certain. */
-export function policyJson(policies: Readonly<Record<string, string>>, owner: OpenStatement | undefined, table: { readonly oid: number; readonly ancestors: readonly number[] }): string {
+export function policyDigest(policies: Readonly<Record<string, string>>, owner: OpenStatement | undefined, table: { readonly oid: number; readonly ancestors: readonly number[] }): string | undefined {
   const governed = owner?.relation ?? (table.ancestors.length === 0 ? table.oid : undefined);
-  const digest = governed === undefined ? undefined : policies[governed];
+  return governed === undefined ? undefined : policies[governed];
+}
+
+export function policyJson(digest: string | undefined): string {
   return digest === undefined ? '{"digest":null,"evidence":"unknown"}' : `{"digest":"${digest}","evidence":"wal"}`;
 }

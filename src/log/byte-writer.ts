@@ -2,15 +2,17 @@
 
 /** Small enough that a batch which keeps its chunk alive wastes little, large enough that chunks are rare. */
 const chunkBytes = 1024 * 1024;
-/** Copying in a loop is quicker than a call up to about here. */
-const loopBytes = 48;
 
 export class ByteWriter {
   /** Whoever writes into it calls `ensure` first and moves `length` on. */
-  buffer = Buffer.allocUnsafeSlow(chunkBytes);
+  buffer: Buffer;
   /** Bytes of `buffer` that are written. */
   length = 0;
   #start = 0;
+
+  constructor(firstBytes = chunkBytes) {
+    this.buffer = Buffer.allocUnsafeSlow(firstBytes);
+  }
 
   /** Bytes written since the last `give`. */
   get kept(): number {
@@ -30,16 +32,47 @@ export class ByteWriter {
 
   bytes(source: Uint8Array): void {
     this.ensure(source.length);
-    const { buffer, length } = this;
-    if (source.length > loopBytes) buffer.set(source, length);
-    else for (let index = 0; index < source.length; index++) buffer[length + index] = source[index] ?? 0;
-    this.length = length + source.length;
+    this.buffer.set(source, this.length);
+    this.length += source.length;
+  }
+
+  byte(value: number): void {
+    this.ensure(1);
+    this.buffer[this.length++] = value;
+  }
+
+  /** A non-negative integer's decimal digits. */
+  decimal(value: number): void {
+    this.ensure(16);
+    let end = this.length + 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++;
+    this.length = end;
+    let rest = value;
+    do {
+      const next = Math.floor(rest / 10);
+      this.buffer[--end] = 0x30 + (rest - next * 10);
+      rest = next;
+    } while (rest > 0);
   }
 
   /** As UTF-8. */
   text(value: string): void {
     this.ensure(value.length * 3);
     this.length += this.buffer.write(value, this.length);
+  }
+
+  /** Upper-case hexadecimal digits of a 32-bit number, without leading zeros. */
+  hex(value: number): void {
+    this.ensure(8);
+    let end = this.length + 1;
+    for (let rest = value >>> 4; rest > 0; rest >>>= 4) end++;
+    this.length = end;
+    let rest = value >>> 0;
+    do {
+      const digit = rest & 15;
+      this.buffer[--end] = digit < 10 ? 0x30 + digit : 0x37 + digit;
+      rest >>>= 4;
+    } while (rest > 0);
   }
 
   /** Overwrites two bytes, big-endian, at a distance from the first kept byte. */

@@ -1,4 +1,5 @@
 // The audit half of a database: installing the capture, its slot, and the stream of committed changes (DESIGN §5).
+import type { ByteWriter } from '../log/byte-writer.ts';
 import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
 import type { AuditSettings } from './audit-settings.ts';
@@ -50,7 +51,7 @@ export interface SourceFacts {
   readonly flushLsn: Lsn;
 }
 
-/** One CopyData frame of the walsender: `data` is a pgoutput message and is never reused by the adapter. */
+/** One CopyData frame of the walsender: `data` is a pgoutput message, a view into what was received. */
 export interface StreamFrame {
   readonly walStart: Lsn;
   readonly data: Uint8Array;
@@ -65,7 +66,22 @@ export interface RelationShape {
   readonly columns: readonly { readonly name: string; readonly type: string; readonly typeModifier: number; readonly identity: boolean }[];
 }
 
-/** Rows are canonical JSON objects of column name to text form or null, ready to be put into an entry. */
+/** One changed row, valid until the next frame is decoded: whoever wants its bytes has them written where they belong. */
+export interface RowBytes {
+  /** Whether every column of the key was sent. */
+  hasKey(): boolean;
+  /** The key's columns as a canonical JSON object; only with `hasKey`. */
+  writeKey(writer: ByteWriter): void;
+  /** `{"after":{…},"before":{…},"unsent":[…]}`, canonical: rows of column name to text form or null; `unsent` names columns whose unchanged out-of-line values the server did not send. */
+  writeChange(writer: ByteWriter): void;
+}
+
+/** What the decoder must know of a table; another object stands for another table. */
+export interface DecodedTable {
+  /** Columns of the primary key; empty without one. */
+  readonly key: readonly string[];
+}
+
 export type StreamEvent =
   | { readonly type: 'begin'; readonly commitLsn: Lsn; readonly commitTimeMicros: bigint; readonly xid: number }
   | { readonly type: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
@@ -75,12 +91,7 @@ export type StreamEvent =
       readonly operation: 'insert' | 'update' | 'delete';
       readonly lsn: Lsn;
       readonly relation: number;
-      readonly before: string | undefined;
-      readonly after: string | undefined;
-      /** The key's columns; undefined where the change does not hold them. */
-      readonly key: string | undefined;
-      /** Columns whose unchanged out-of-line values the server did not send; their names as a JSON array. */
-      readonly unsent: string | undefined;
+      readonly row: RowBytes;
     }
   | { readonly type: 'truncate'; readonly lsn: Lsn; readonly relations: readonly number[]; readonly cascade: boolean; readonly restartIdentity: boolean }
   | { readonly type: 'message'; readonly lsn: Lsn; readonly transactional: boolean; readonly prefix: string; readonly content: Uint8Array }
@@ -128,6 +139,6 @@ export interface AuditDatabase {
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
   /** A table that the configuration in force does not name yet, such as a new partition; undefined when it is gone already. */
   partition(oid: number, signal: AbortSignal): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined>;
-  decoder(keyOf: (oid: number) => readonly string[] | undefined): ChangeDecoder;
+  decoder(tableOf: (oid: number) => DecodedTable | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
 }

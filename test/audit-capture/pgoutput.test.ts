@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/adapters/postgres/pgoutput.ts';
+import { ByteWriter } from '../../src/log/byte-writer.ts';
 import { lsn } from '../../src/model/branded.ts';
 import { RowsealError } from '../../src/model/errors.ts';
-import type { StreamEvent } from '../../src/ports/audit-database.ts';
+import type { RowBytes } from '../../src/ports/audit-database.ts';
 
 const text = (value: string) => Buffer.concat([Buffer.from(value), Buffer.from([0])]);
 const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
@@ -29,27 +30,41 @@ const relation = (identity: string, keys: readonly string[], ...columns: readonl
 const change = (kind: string, ...parts: readonly Buffer[]) => Buffer.concat([Buffer.from(kind), u32(7), ...parts]);
 const part = (kind: string, content: Buffer) => Buffer.concat([Buffer.from(kind), content]);
 
-function decodeAll(frames: readonly Buffer[], key?: readonly string[]): readonly StreamEvent[] {
-  const decoder = createDecoder(() => key);
-  return frames.map((data) => decoder.decode({ walStart: lsn(1n), data }));
+/** Events with their rows written out, as long as these are valid. */
+function decodeAll(frames: readonly Buffer[], key?: readonly string[]): readonly object[] {
+  const table = key === undefined ? undefined : { key };
+  const decoder = createDecoder(() => table);
+  return frames.map((data) => {
+    const event = decoder.decode({ walStart: lsn(1n), data });
+    return event.type === 'change' ? { ...event, ...writtenRow(event.row) } : event;
+  });
+}
+
+function writtenRow(row: RowBytes): { change: string; key: string | undefined } {
+  const writer = new ByteWriter();
+  row.writeChange(writer);
+  const change = writer.give(writer.kept).toString();
+  if (!row.hasKey()) return { change, key: undefined };
+  row.writeKey(writer);
+  return { change, key: writer.give(writer.kept).toString() };
 }
 
 describe('pgoutput', () => {
   it('writes rows as canonical JSON: sorted names, null, escapes', () => {
     const events = decodeAll([relation('d', ['id'], 'z', 'id', 'a"b'), change('I', part('N', tuple('é"\u0001', '1', null)))]);
-    expect(events[1]).toMatchObject({ operation: 'insert', after: '{"a\\"b":null,"id":"1","z":"é\\"\\u0001"}', key: '{"id":"1"}', before: undefined });
+    expect(events[1]).toMatchObject({ operation: 'insert', change: '{"after":{"a\\"b":null,"id":"1","z":"é\\"\\u0001"}}', key: '{"id":"1"}' });
   });
 
   it('takes an unchanged out-of-line value from the old row, and names it where there is none', () => {
     const full = decodeAll([relation('f', ['id', 'big'], 'id', 'big'), change('U', part('O', tuple('1', 'long')), part('N', tuple('2', undefined)))], ['id']);
-    expect(full[1]).toMatchObject({ before: '{"big":"long","id":"1"}', after: '{"big":"long","id":"2"}', key: '{"id":"2"}', unsent: undefined });
+    expect(full[1]).toMatchObject({ change: '{"after":{"big":"long","id":"2"},"before":{"big":"long","id":"1"}}', key: '{"id":"2"}' });
     const keyed = decodeAll([relation('d', ['id'], 'id', 'big'), change('U', part('N', tuple('2', undefined)))]);
-    expect(keyed[1]).toMatchObject({ before: undefined, after: '{"id":"2"}', unsent: '["big"]' });
+    expect(keyed[1]).toMatchObject({ change: '{"after":{"id":"2"},"unsent":["big"]}' });
   });
 
   it('keeps only the key of a key tuple, whose other columns are no NULLs', () => {
     const events = decodeAll([relation('d', ['id'], 'id', 'big'), change('D', part('K', tuple('1', null)))]);
-    expect(events[1]).toMatchObject({ operation: 'delete', before: '{"id":"1"}', after: undefined, key: '{"id":"1"}' });
+    expect(events[1]).toMatchObject({ operation: 'delete', change: '{"before":{"id":"1"}}', key: '{"id":"1"}' });
   });
 
   it('refuses what is cut, too long, of another relation, or of another protocol', () => {

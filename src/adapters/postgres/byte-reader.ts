@@ -1,50 +1,71 @@
 // Bounded reading of big-endian protocol bytes: past the end is an error, never another message's bytes.
 import { RowsealError } from '../../model/errors.ts';
 
-export interface ByteReader {
-  readonly remaining: () => number;
-  u8(): number;
-  u16(): number;
-  u32(): number;
-  i32(): number;
-  u64(): bigint;
-  /** A NUL-terminated UTF-8 string, without the NUL. */
-  text(): string;
-  /** A view of the next bytes. */
-  bytes(length: number): Buffer;
-  /** Throws when anything is left. */
-  end(): void;
-}
+/** One reader serves a whole stream: `reset` gives it the next message. */
+export class ByteReader {
+  #buffer: Buffer = Buffer.alloc(0);
+  #at = 0;
 
-export function readerOf(data: Uint8Array): ByteReader {
-  const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  let at = 0;
-  const take = (length: number): number => {
-    if (length < 0 || at + length > buffer.length) throw malformed(`needs ${length} bytes at ${at} of ${buffer.length}`);
-    at += length;
-    return at - length;
-  };
-  return {
-    remaining: () => buffer.length - at,
-    u8: () => buffer.readUInt8(take(1)),
-    u16: () => buffer.readUInt16BE(take(2)),
-    u32: () => buffer.readUInt32BE(take(4)),
-    i32: () => buffer.readInt32BE(take(4)),
-    u64: () => buffer.readBigUInt64BE(take(8)),
-    text: () => {
-      const end = buffer.indexOf(0, at);
-      if (end < 0) throw malformed('a string without its end');
-      const start = take(end + 1 - at);
-      return buffer.toString('utf8', start, end);
-    },
-    bytes: (length) => {
-      const start = take(length);
-      return buffer.subarray(start, start + length);
-    },
-    end: () => {
-      if (at !== buffer.length) throw malformed(`${buffer.length - at} bytes too many`);
-    },
-  };
+  reset(data: Uint8Array): void {
+    this.#buffer = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    this.#at = 0;
+  }
+
+  /** What is read; positions that `skip` gives are in it. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  remaining(): number {
+    return this.#buffer.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#buffer[this.skip(1)] ?? 0;
+  }
+
+  u16(): number {
+    return this.#buffer.readUInt16BE(this.skip(2));
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.skip(4));
+  }
+
+  i32(): number {
+    return this.#buffer.readInt32BE(this.skip(4));
+  }
+
+  u64(): bigint {
+    return this.#buffer.readBigUInt64BE(this.skip(8));
+  }
+
+  /** A NUL-terminated UTF-8 string, without the NUL. */
+  text(): string {
+    const end = this.#buffer.indexOf(0, this.#at);
+    if (end < 0) throw malformed('a string without its end');
+    const start = this.skip(end + 1 - this.#at);
+    return this.#buffer.toString('utf8', start, end);
+  }
+
+  /** A view of the next bytes. */
+  bytes(length: number): Buffer {
+    const start = this.skip(length);
+    return this.#buffer.subarray(start, start + length);
+  }
+
+  /** Goes past the next bytes, and says where they begin. */
+  skip(length: number): number {
+    const at = this.#at;
+    if (length < 0 || at + length > this.#buffer.length) throw malformed(`needs ${length} bytes at ${at} of ${this.#buffer.length}`);
+    this.#at = at + length;
+    return at;
+  }
+
+  /** Throws when anything is left. */
+  end(): void {
+    if (this.#at !== this.#buffer.length) throw malformed(`${this.#buffer.length - this.#at} bytes too many`);
+  }
 }
 
 export function malformed(what: string): RowsealError {

@@ -1,11 +1,12 @@
 // Parser of pgoutput's protocol version 1, text format: one frame to one event, bounded by the frame.
 import pg from 'pg';
-import { type Lsn, lsn } from '../../model/branded.ts';
-import type { ChangeDecoder, RelationShape, StreamEvent } from '../../ports/audit-database.ts';
-import { type ByteReader, malformed, readerOf } from './byte-reader.ts';
-import { keyJson, planRelation, readTuple, type RelationPlan, rowJson, type TupleTexts, unsentJson } from './tuple-json.ts';
+import { type Lsn, lsn, zeroLsn } from '../../model/branded.ts';
+import type { ChangeDecoder, DecodedTable, RelationShape, StreamEvent } from '../../ports/audit-database.ts';
+import { ByteReader, malformed } from './byte-reader.ts';
+import { DecodedRow } from './decoded-row.ts';
+import { planRelation, type RelationPlan, resolveTable } from './tuple-json.ts';
 
-type KeyOf = (oid: number) => readonly string[] | undefined;
+type TableOf = (oid: number) => DecodedTable | undefined;
 
 /** Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01. */
 const postgresEpochMicros = 946_684_800_000_000n;
@@ -14,12 +15,14 @@ const identities = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as cons
 const builtinTypes: ReadonlyMap<number, string> = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid as number, name.toLowerCase()]));
 
 /** A decoder for one stream: it remembers the relations that the server described. */
-export function createDecoder(keyOf: KeyOf): ChangeDecoder {
-  const known = { relations: new Map<number, RelationPlan>(), types: new Map<number, string>(), keyOf };
+export function createDecoder(tableOf: TableOf): ChangeDecoder {
+  const reader = new ByteReader();
+  const context: Context = { relations: new Map(), types: new Map(), tableOf, row: new DecodedRow(), lsn: zeroLsn };
   return {
     decode: (frame) => {
-      const reader = readerOf(frame.data);
-      const event = decodeMessage(reader, { ...known, lsn: frame.walStart });
+      reader.reset(frame.data);
+      context.lsn = frame.walStart;
+      const event = decodeMessage(reader, context);
       reader.end();
       return event;
     },
@@ -27,10 +30,12 @@ export function createDecoder(keyOf: KeyOf): ChangeDecoder {
 }
 
 interface Context {
-  readonly lsn: Lsn;
   readonly relations: Map<number, RelationPlan>;
   readonly types: Map<number, string>;
-  readonly keyOf: KeyOf;
+  readonly tableOf: TableOf;
+  /** The one that every change is read into. */
+  readonly row: DecodedRow;
+  lsn: Lsn;
 }
 
 function decodeMessage(reader: ByteReader, context: Context): StreamEvent {
@@ -96,39 +101,16 @@ function relation(reader: ByteReader, context: Context): StreamEvent {
   return { type: 'relation', relation: shape };
 }
 
-function change(kind: 'I' | 'U' | 'D', reader: ByteReader, context: Context): StreamEvent {
-  const oid = reader.u32();
-  const plan = context.relations.get(oid);
-  if (plan === undefined) throw malformed(`a change of relation ${oid}, which was not described`);
-  let part = reader.u8();
-  let before: TupleTexts | undefined;
-  let beforePositions = plan.sorted;
-  if (part === 0x4b || part === 0x4f) {
-    if (kind === 'I') throw malformed('an insert with an old row');
-    before = readTuple(reader, plan, undefined);
-    // In a key tuple the other columns are sent as NULL whatever they hold.
-    if (part === 0x4b) beforePositions = plan.identity;
-    part = kind === 'U' ? reader.u8() : 0;
-  }
-  if (kind === 'D' ? before === undefined : part !== 0x4e) throw malformed(`part ${part} of a change`);
-  const full = beforePositions === plan.sorted ? before : undefined;
-  const after = kind === 'D' ? undefined : readTuple(reader, plan, full);
-  const held = after ?? onlyAt(before, beforePositions);
-  return {
-    type: 'change',
-    operation: kind === 'I' ? 'insert' : kind === 'U' ? 'update' : 'delete',
-    lsn: context.lsn,
-    relation: oid,
-    before: before === undefined ? undefined : rowJson(before, plan, beforePositions),
-    after: after === undefined ? undefined : rowJson(after, plan, plan.sorted),
-    key: keyJson(held, plan, context.keyOf(oid)),
-    unsent: after === undefined ? undefined : unsentJson(after, plan),
-  };
-}
+const operations = { I: 'insert', U: 'update', D: 'delete' } as const;
 
-function onlyAt(texts: TupleTexts | undefined, positions: readonly number[]): TupleTexts {
-  if (texts === undefined) return [];
-  return positions.length === texts.length ? texts : texts.map((text, position) => (positions.includes(position) ? text : undefined));
+function change(kind: 'I' | 'U' | 'D', reader: ByteReader, { relations, tableOf, row, lsn: at }: Context): StreamEvent {
+  const oid = reader.u32();
+  const plan = relations.get(oid);
+  if (plan === undefined) throw malformed(`a change of relation ${oid}, which was not described`);
+  const table = tableOf(oid);
+  if (plan.table !== table) resolveTable(plan, table);
+  row.read(kind, reader, plan);
+  return { type: 'change', operation: operations[kind], lsn: at, relation: oid, row };
 }
 
 function truncate(reader: ByteReader, context: Context): StreamEvent {

@@ -1,84 +1,126 @@
-// Tuples of pgoutput straight to canonical JSON (RFC 8785): names sorted and escaped once a relation, no object a column.
-import type { RelationShape } from '../../ports/audit-database.ts';
+// Tuples of pgoutput straight to canonical JSON bytes (RFC 8785): names sorted and escaped once a relation, no object a column.
+import type { ByteWriter } from '../../log/byte-writer.ts';
+import { writeJsonText } from '../../log/json-bytes.ts';
+import type { DecodedTable, RelationShape } from '../../ports/audit-database.ts';
 import { type ByteReader, malformed } from './byte-reader.ts';
 
 /** What is prepared once for each relation that the stream describes. */
 export interface RelationPlan {
   readonly shape: RelationShape;
   /** `"name":` by attribute position. */
-  readonly labels: readonly string[];
+  readonly labels: readonly Buffer[];
+  readonly labelBytes: number;
   /** Attribute positions in the order of their sorted names. */
   readonly sorted: readonly number[];
   /** Positions of the replica identity's columns, sorted by name. */
   readonly identity: readonly number[];
-  /** Names the key was last resolved from, and its positions sorted by name. */
-  keyNames: readonly string[] | undefined;
-  key: readonly number[] | undefined;
+  /** What `key` was last resolved from. */
+  table: DecodedTable | undefined;
+  /** Positions of the key's columns, sorted by name; empty without a key. */
+  key: readonly number[];
 }
 
-/** JSON text of each column by position; `null` is SQL's NULL, undefined was not sent. */
-export type TupleTexts = readonly (string | undefined)[];
+const nullLength = -1;
+const unsentLength = -2;
+const nullText = Buffer.from('null');
+
+/** Where each column's value is in the message; used again for every message. */
+export class Tuple {
+  readonly #starts: number[] = [];
+  readonly #lengths: number[] = [];
+  #bytes = 0;
+  #whole = true;
+
+  /** Reads TupleData. A value marked unchanged is taken from `old`, where the server sends it under REPLICA IDENTITY FULL. */
+  read(reader: ByteReader, plan: RelationPlan, old: Tuple | undefined): void {
+    const count = reader.u16();
+    if (count !== plan.labels.length) throw malformed(`a tuple of ${count} columns for a relation of ${plan.labels.length}`);
+    this.#bytes = plan.labelBytes;
+    this.#whole = true;
+    for (let index = 0; index < count; index++) {
+      const kind = reader.u8();
+      let start = 0;
+      let length = nullLength;
+      if (kind === 0x74) {
+        length = reader.i32();
+        start = reader.skip(length);
+      } else if (kind === 0x75) {
+        start = old?.startOf(index) ?? 0;
+        length = old?.lengthOf(index) ?? unsentLength;
+        if (length === unsentLength) this.#whole = false;
+      } else if (kind !== 0x6e) throw malformed(`column kind ${kind}`);
+      this.#starts[index] = start;
+      this.#lengths[index] = length;
+      this.#bytes += length + 8;
+    }
+  }
+
+  startOf(position: number): number {
+    return this.#starts[position] ?? 0;
+  }
+
+  lengthOf(position: number): number {
+    return this.#lengths[position] ?? unsentLength;
+  }
+
+  /** False when a column was not sent. */
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  sent(position: number): boolean {
+    return this.lengthOf(position) !== unsentLength;
+  }
+
+  /** The JSON object of these columns; those that were not sent are left out. */
+  write(writer: ByteWriter, source: Buffer, { plan, positions }: { readonly plan: RelationPlan; readonly positions: readonly number[] }): void {
+    writer.ensure(this.#bytes);
+    writer.byte(0x7b);
+    let first = true;
+    for (let index = 0; index < positions.length; index++) {
+      const position = positions[index] ?? 0;
+      const length = this.#lengths[position] ?? unsentLength;
+      if (length === unsentLength) continue;
+      if (first) first = false;
+      else writer.byte(0x2c);
+      writer.bytes(plan.labels[position] ?? nullText);
+      if (length === nullLength) writer.bytes(nullText);
+      else writeJsonText(writer, source, this.#starts[position] ?? 0, length);
+    }
+    writer.byte(0x7d);
+  }
+}
 
 export function planRelation(shape: RelationShape): RelationPlan {
   const names = shape.columns.map((column) => column.name);
+  const labels = names.map((name) => Buffer.from(`${JSON.stringify(name)}:`));
   const sorted = names.map((_name, index) => index).sort((a, b) => compare(names[a] ?? '', names[b] ?? ''));
-  return {
+  const plan: RelationPlan = {
     shape,
-    labels: names.map((name) => `${JSON.stringify(name)}:`),
+    labels,
+    labelBytes: labels.reduce((sum, label) => sum + label.length, 0),
     sorted,
     identity: sorted.filter((index) => shape.columns[index]?.identity === true),
-    keyNames: undefined,
-    key: undefined,
+    table: undefined,
+    key: [],
   };
-}
-
-/** Reads TupleData. A value marked unchanged is taken from `old`, where the server sends it under REPLICA IDENTITY FULL. */
-export function readTuple(reader: ByteReader, plan: RelationPlan, old: TupleTexts | undefined): TupleTexts {
-  const count = reader.u16();
-  if (count !== plan.labels.length) throw malformed(`a tuple of ${count} columns for a relation of ${plan.labels.length}`);
-  const texts: (string | undefined)[] = [];
-  for (let index = 0; index < count; index++) {
-    const kind = reader.u8();
-    if (kind === 0x74) texts.push(JSON.stringify(reader.bytes(reader.i32()).toString('utf8')));
-    else if (kind === 0x6e) texts.push('null');
-    else if (kind === 0x75) texts.push(old?.[index]);
-    else throw malformed(`column kind ${kind}`);
-  }
-  return texts;
-}
-
-/** The JSON object of these columns; those that were not sent are left out. */
-export function rowJson(texts: TupleTexts, plan: RelationPlan, positions: readonly number[]): string {
-  let json = '{';
-  for (const position of positions) {
-    const text = texts[position];
-    if (text === undefined) continue;
-    json += (json.length === 1 ? '' : ',') + (plan.labels[position] ?? '') + text;
-  }
-  return `${json}}`;
-}
-
-/** Names of the columns that were not sent as a JSON array, or undefined when all were. */
-export function unsentJson(texts: TupleTexts, plan: RelationPlan): string | undefined {
-  if (!texts.includes(undefined)) return undefined;
-  return JSON.stringify(plan.sorted.filter((position) => texts[position] === undefined).map((position) => plan.shape.columns[position]?.name));
-}
-
-/** The key's object, if every column of it was sent. */
-export function keyJson(texts: TupleTexts, plan: RelationPlan, names: readonly string[] | undefined): string | undefined {
-  if (plan.keyNames !== names || plan.key === undefined) resolveKey(plan, names);
-  const key = plan.key ?? [];
-  if (key.length === 0 || key.some((position) => texts[position] === undefined)) return undefined;
-  return rowJson(texts, plan, key);
+  resolveTable(plan, undefined);
+  return plan;
 }
 
 /** The primary key where it is known; else the replica identity, unless that is the whole row. */
-function resolveKey(plan: RelationPlan, names: readonly string[] | undefined): void {
-  plan.keyNames = names;
-  const wanted = new Set(names ?? []);
+export function resolveTable(plan: RelationPlan, table: DecodedTable | undefined): void {
+  plan.table = table;
+  const wanted = new Set(table?.key ?? []);
   const known = plan.sorted.filter((position) => wanted.has(plan.shape.columns[position]?.name ?? ''));
   if (wanted.size > 0 && known.length === wanted.size) plan.key = known;
   else plan.key = plan.shape.replicaIdentity === 'full' ? [] : plan.identity;
+}
+
+/** Names of the columns that were not sent as a JSON array, or undefined when all were. */
+export function unsentJson(tuple: Tuple, plan: RelationPlan): string | undefined {
+  if (tuple.whole) return undefined;
+  return JSON.stringify(plan.sorted.filter((position) => !tuple.sent(position)).map((position) => plan.shape.columns[position]?.name));
 }
 
 /** By UTF-16 code units, as RFC 8785 §3.2.3 sorts. */
