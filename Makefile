@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export NPM_CONFIG_FUND := false
 
-.PHONY: help install quickstart check crds test bench-policy soak-policy build clean
+.PHONY: help install quickstart check crds test bench-policy bench-capture soak build
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,11 +37,12 @@ bench-policy: install ## What policies cost: predicates, signed claims, 10,000 p
 	@node scripts/bench/policies.ts
 	@node scripts/bench/drift.ts
 
-soak-policy: install ## The policy properties at length: 1,000 pairs, 100 transitions, 20 kills
+bench-capture: install ## What capturing costs and how fast it is, beside Debezium, pgaudit, a row trigger; ROUNDS, SECONDS, CHANGES make it smaller
+	@node scripts/bench/capture/main.ts
+
+soak: install ## The properties at length: policies under 1,000 pairs and 100 transitions, capturing under 1,000 faults
 	@ROWSEAL_PAIRS=1000 ROWSEAL_TRANSITIONS=100 ROWSEAL_KILLED_TRANSITIONS=20 vitest run test/properties --testTimeout=7200000
+	@ROWSEAL_KILLS=200 ROWSEAL_FAULTS=1000 vitest run test/end-to-end/kill.test.ts test/audit-soak test/audit-oracle --testTimeout=7200000
 
 build: install ## Compile to dist/ for shipping
 	npm run --silent build
-
-clean: ## Remove what the targets made, not the caches of built servers
-	rm -rf dist node_modules .rowseal

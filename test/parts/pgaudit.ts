@@ -8,7 +8,7 @@ export const pgauditInstallation = '/usr/lib/postgresql/15';
 /** For postgresql.conf; which statements it records is `pgaudit.log` of a database or role. */
 export const pgauditSettings: readonly string[] = ["shared_preload_libraries = 'pgaudit'"];
 
-export function pgauditInstalled(): boolean {
+function pgauditInstalled(): boolean {
   return existsSync(`${pgauditInstallation}/bin/postgres`) && existsSync(`${pgauditInstallation}/lib/pgaudit.so`) && existsSync(`${pgauditInstallation}/bin/pgbench`);
 }
 

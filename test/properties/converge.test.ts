@@ -9,7 +9,7 @@ import { type Operator, startOperator } from './operator.ts';
 import { anyState, type State } from './states.ts';
 import { claimSets, createRoles, resetTables, roleNames } from './world.ts';
 
-/** Pairs in all; `make soak-policy` asks for 1,000. */
+/** Pairs in all; `make soak` asks for 1,000. */
 const pairs = Number(process.env['ROWSEAL_PAIRS'] ?? 40);
 const perMajor = Math.ceil(pairs / (2 * supportedMajors.length));
 

@@ -1,0 +1,165 @@
+// What auditing adds to the application's statements: the same pgbench on the same table in databases that are audited in different ways.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { percentile } from '../report.ts';
+import { createOperator, type Operator } from './operator.ts';
+import { appRole, pgbench, query, type Server, withDatabase } from './server.ts';
+import { rotated, say } from './table.ts';
+
+type Variant = 'bare' | 'rowseal' | 'rowseal, capturing' | 'pgaudit' | 'row trigger';
+
+export interface WritePathOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly clients: number;
+}
+
+export interface WritePathResult {
+  readonly workload: string;
+  readonly variant: Variant;
+  readonly tps: number;
+  readonly tpsSpread: readonly [number, number];
+  /** A client's time for one transaction. */
+  readonly transactionUs: number;
+  /** Against bare in the same round: median, least and most. */
+  readonly addedUs: number;
+  readonly addedPercent: number;
+  readonly addedPercentSpread: readonly [number, number];
+}
+
+const rows = 100_000;
+
+const workloads = [
+  { name: '1 row', script: `\\set aid random(1, ${rows})\n\\set delta random(-5000, 5000)\nupdate accounts set abalance = abalance + :delta where aid = :aid;\n` },
+  { name: '1,000 rows', script: `\\set aid random(1, ${rows - 999})\n\\set delta random(-5000, 5000)\nupdate accounts set abalance = abalance + :delta where aid between :aid and :aid + 999;\n` },
+] as const;
+
+const databases: Readonly<Record<Variant, string>> = { bare: 'w_bare', rowseal: 'w_rowseal', 'rowseal, capturing': 'w_rowseal', pgaudit: 'w_pgaudit', 'row trigger': 'w_trigger' };
+
+/** What most audit extensions do: old and new row as JSON into a table, for every row. */
+const rowTrigger = `
+  create schema audit;
+  create table audit.record (id bigint generated always as identity primary key, at timestamptz not null default now(), operation text not null,
+    table_name text not null, who text not null default session_user, record jsonb, old_record jsonb);
+  create index on audit.record using brin (at);
+  create function audit.record_change() returns trigger language plpgsql security definer set search_path = '' as $$
+  begin
+    insert into audit.record (operation, table_name, record, old_record)
+      values (tg_op, tg_table_schema || '.' || tg_table_name,
+        case when tg_op <> 'DELETE' then pg_catalog.to_jsonb(new) end, case when tg_op <> 'INSERT' then pg_catalog.to_jsonb(old) end);
+    return coalesce(new, old);
+  end $$;
+  create trigger audit after insert or update or delete on accounts for each row execute function audit.record_change();`;
+
+export async function measureWritePath(server: Server, options: WritePathOptions): Promise<WritePathResult[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'rowseal-bench-'));
+  const operator = await prepare(server);
+  const variants: readonly Variant[] = ['bare', 'rowseal', 'rowseal, capturing', ...(server.hasPgaudit ? (['pgaudit'] as const) : []), 'row trigger'];
+  try {
+    const results: WritePathResult[] = [];
+    for (const workload of workloads) {
+      const script = join(folder, 'script.sql');
+      writeFileSync(script, workload.script);
+      const tps = await inRounds(workload.name, variants, (variant, warmUp) => run({ server, operator, script, variant }, warmUp ? { ...options, seconds: 1 } : options), options.rounds);
+      results.push(...variants.map((variant) => resultOf({ workload: workload.name, variant, tps, clients: options.clients })));
+    }
+    return results;
+  } finally {
+    await operator.remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function inRounds(name: string, variants: readonly Variant[], act: (variant: Variant, warmUp: boolean) => Promise<number>, rounds: number): Promise<Map<Variant, number[]>> {
+  const taken = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
+  // The first round warms caches, and isn't counted.
+  for (const variant of variants) await act(variant, true);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const variant of rotated(variants, round)) {
+      const tps = await act(variant, false);
+      taken.get(variant)?.push(tps);
+      say(`${name}, round ${round + 1}: ${variant} ${tps.toFixed(0)} transactions/s`);
+    }
+  }
+  return taken;
+}
+
+async function prepare({ postgres, hasPgaudit }: Server): Promise<Operator> {
+  for (const database of new Set(Object.values(databases))) {
+    await query(postgres, 'postgres', `create database ${database}`);
+    await query(postgres, database, `
+      create table accounts (aid integer primary key, bid integer not null, abalance integer not null, filler char(84) not null) with (fillfactor = 70);
+      insert into accounts select n, 1 + n / 1000, 0, '' from generate_series(1, ${rows}) n;
+      grant select, insert, update, delete on accounts to ${appRole}`);
+  }
+  if (hasPgaudit) {
+    await query(postgres, databases.pgaudit, `create extension pgaudit`);
+    for (const setting of ["pgaudit.log = 'write'", 'pgaudit.log_parameter = on']) await query(postgres, 'postgres', `alter database ${databases.pgaudit} set ${setting}`);
+  }
+  await query(postgres, databases['row trigger'], rowTrigger);
+  const operator = createOperator(postgres, { database: databases.rowseal, table: 'accounts' });
+  // From here on the triggers are there; the operator itself runs only where it is part of what is measured.
+  await operator.start();
+  await operator.stop();
+  return operator;
+}
+
+interface Running {
+  readonly server: Server;
+  readonly operator: Operator;
+  readonly script: string;
+  readonly variant: Variant;
+}
+
+async function run({ server, operator, script, variant }: Running, { seconds, clients }: WritePathOptions): Promise<number> {
+  const database = databases[variant];
+  await withDatabase(server.postgres, database, async (client) => {
+    if (variant === 'row trigger') await client.query('truncate audit.record');
+    await client.query('vacuum accounts');
+    await client.query('checkpoint');
+  });
+  const capturing = variant === 'rowseal, capturing';
+  if (capturing) {
+    await operator.start();
+    await caughtUp(server, operator);
+  }
+  const tps = await pgbench(server.postgres, { database, script, seconds, clients });
+  if (capturing) {
+    await caughtUp(server, operator);
+    await operator.stop();
+  }
+  return tps;
+}
+
+/** Until the slot's server has nothing more to send, and nothing was sealed for half a second. */
+async function caughtUp({ postgres }: Server, operator: Operator): Promise<void> {
+  await withDatabase(postgres, databases.rowseal, async (client) => {
+    const { rows: found } = await client.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+    for (let [quiet, seen] = [0, -1]; quiet < 5; ) {
+      const { rows: sent } = await client.query<{ done: boolean }>('select coalesce(bool_and(r.sent_lsn >= $1::pg_lsn), false) as done from pg_stat_replication r', [found[0]?.lsn]);
+      const sealed = operator.sealed();
+      quiet = sent[0]?.done === true && sealed === seen ? quiet + 1 : 0;
+      seen = sealed;
+      await client.query('select pg_sleep(0.1)');
+    }
+  });
+}
+
+function resultOf({ workload, variant, tps, clients }: { workload: string; variant: Variant; tps: ReadonlyMap<Variant, readonly number[]>; clients: number }): WritePathResult {
+  const own = tps.get(variant) ?? [];
+  const bare = tps.get('bare') ?? [];
+  const timeUs = (rate: number): number => (clients * 1e6) / rate;
+  const addedUs = own.map((rate, round) => timeUs(rate) - timeUs(bare[round] ?? NaN));
+  const addedPercent = own.map((rate, round) => 100 * ((bare[round] ?? NaN) / rate - 1));
+  return {
+    workload,
+    variant,
+    tps: percentile(own, 50),
+    tpsSpread: [Math.min(...own), Math.max(...own)],
+    transactionUs: timeUs(percentile(own, 50)),
+    addedUs: percentile(addedUs, 50),
+    addedPercent: percentile(addedPercent, 50),
+    addedPercentSpread: [Math.min(...addedPercent), Math.max(...addedPercent)],
+  };
+}
