@@ -25,6 +25,12 @@ export interface Transaction extends EntryTransaction {
   forgeries: number;
 }
 
+/** Where a message stands. */
+export interface MessageAt {
+  readonly lsn: Lsn;
+  readonly transaction: Transaction;
+}
+
 export type EventOf<Type extends StreamEvent['type']> = Extract<StreamEvent, { type: Type }>;
 
 /** What comes before the first unsealed row was sealed with the rows before it: parts end right after a row. */
@@ -33,7 +39,7 @@ export function isSealed({ seq, sealed }: Transaction): boolean {
 }
 
 /** Adds an entry of any type but the rows', which are many and have a way of their own. */
-export function addEntry({ name, pending }: CaptureParts, members: EntryMembers, { lsn, transaction }: { readonly lsn: Lsn; readonly transaction: Transaction }): void {
+export function addEntry({ name, pending }: CaptureParts, members: EntryMembers, { lsn, transaction }: MessageAt): void {
   const { text, blobs } = entryText(members, { name, transaction, lsn, seq: transaction.seq });
   pending.add(text, blobs);
 }

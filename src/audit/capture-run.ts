@@ -1,7 +1,8 @@
 // One life of a stream: frames in, batches out, markers behind them, until it is stopped or breaks.
 import type { Lsn } from '../model/branded.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { AuditDatabase, ChangeStream, MendedCoverage, SourceFacts } from '../ports/audit-database.ts';
+import type { MendedCoverage } from '../ports/audit-coverage.ts';
+import type { AuditDatabase, ChangeStream, CoverageLook, SourceFacts } from '../ports/audit-database.ts';
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
@@ -29,6 +30,7 @@ export interface CaptureRun {
   /** End of the WAL of which nothing is left to be sealed. */
   readonly readUpTo: () => Lsn;
   readonly lagSeconds: () => number;
+  readonly coverage: () => CoverageLook | undefined;
   /** New settings, which are in the WAL already. */
   follow(settings: AuditSettings): void;
   stop(): Promise<void>;
@@ -83,6 +85,7 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     finished,
     sealed: window.sealed,
     readUpTo: () => upTo(stream, capture, window),
+    coverage: () => keeper.coverage(),
     lagSeconds: () => Math.ceil(window.oldestMs() / 1000),
     follow: (settings) => keeper.follow(settings),
     stop: async () => {

@@ -35,6 +35,8 @@ export interface Capture {
   readonly knows: (oid: number) => boolean;
   /** The answer of that look-up; undefined: it is gone, so its rows are kept without attribution. */
   learn(oid: number, shape: RelationShape, found: Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined): void;
+  /** How often the catalog was changed by somebody, as far as read. */
+  readonly catalogChanges: () => number;
   /** State as of what was read. */
   readonly state: () => SourceState;
 }
@@ -77,6 +79,7 @@ class StreamCapture implements Capture {
   readonly ready: Capture['ready'] = () => this.#parts.pending.ready;
   readonly tableOf: Capture['tableOf'] = (oid) => this.#parts.progress.tables.get(oid);
   readonly knows: Capture['knows'] = (oid) => this.#parts.progress.tables.size === 0 || this.#parts.progress.tables.has(oid);
+  readonly catalogChanges: Capture['catalogChanges'] = () => this.#parts.progress.catalogChanges;
   readonly state: Capture['state'] = () => this.#parts.progress.snapshot();
   readonly learn: Capture['learn'] = (oid, shape, found) => this.#rows.learn(oid, shape, found);
 

@@ -14,6 +14,8 @@ export interface StatementStack {
   close(relation: number, operation: string): void;
   /** The innermost open statement on the row's table or a partitioned table above it. */
   ownerOf(relation: number, ancestors: readonly number[]): OpenStatement | undefined;
+  /** Ends every open statement of this relation: nothing tells any more whose the rows are. */
+  forget(relation: number): void;
   clear(): void;
 }
 
@@ -31,6 +33,9 @@ export function createStatementStack(): StatementStack {
         if (open !== undefined && (open.relation === relation || ancestors.includes(open.relation))) return open;
       }
       return undefined;
+    },
+    forget: (relation) => {
+      for (let index = stack.length - 1; index >= 0; index--) if (stack[index]?.relation === relation) stack.splice(index, 1);
     },
     clear: () => void (stack.length = 0),
   };

@@ -1,8 +1,8 @@
 // What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
-import { formatLsn, type Lsn } from '../model/branded.ts';
 import { actorJson, canonical, unattributed } from './actor.ts';
-import { addEntry, type CaptureParts, type EventOf, isSealed, type Transaction } from './capture-parts.ts';
-import { capturedConfiguration, withoutDigests } from './captured-configuration.ts';
+import { addEntry, type CaptureParts, type EventOf, isSealed, type MessageAt, type Transaction } from './capture-parts.ts';
+import { configure } from './configuration-effects.ts';
+import { applyDdl, applyEnvironment } from './ddl-effects.ts';
 import { digestOf, objectMembers } from './entry-text.ts';
 import { type ForgeryReason, type Message, readMessage } from './message.ts';
 
@@ -13,12 +13,6 @@ interface PolicyChange {
   readonly user?: string;
   readonly pid?: number;
   readonly evidence: 'wal' | 'polled';
-}
-
-/** Where a message stands. */
-interface MessageAt {
-  readonly lsn: Lsn;
-  readonly transaction: Transaction;
 }
 
 /** Somebody who writes forged messages in a loop gets this many entries a transaction, and one that counts the rest. */
@@ -36,6 +30,7 @@ export function applyMessage(parts: CaptureParts, event: EventOf<'message'>, tra
     const { relation, operation, statement, pid } = read;
     parts.statements.open({ relation, operation, actor: actorJson(statement, pid) });
   } else if (read.kind === 'close') parts.statements.close(read.relation, read.operation);
+  else if (read.kind === 'ddl') applyDdl(parts, read, { lsn: event.lsn, transaction });
   else if (!isSealed(transaction)) settle(parts, read, { lsn: event.lsn, transaction });
 }
 
@@ -52,11 +47,19 @@ export function addFurtherForgeries(parts: CaptureParts, at: MessageAt): void {
   if (further > 0) addEntry(parts, { type: 'forgery', actor: unattributed, extra: { forgery: canonical({ further }) } }, at);
 }
 
-function settle(parts: CaptureParts, message: Exclude<Message, { kind: 'open' | 'close' }>, at: MessageAt): void {
+function settle(parts: CaptureParts, message: Exclude<Message, { kind: 'open' | 'close' | 'ddl' }>, at: MessageAt): void {
   if (message.kind === 'digest') changePolicy(parts, { ...message, evidence: 'wal' }, at);
   else if (message.capture !== parts.captureName) return;
-  else if (message.kind === 'marker') parts.progress.update({ marker: { nonce: message.nonce, commitLsn: at.transaction.commitLsn, xid: at.transaction.xid } });
-  else configure(parts, message, at);
+  else if (message.kind === 'marker') setMarker(parts, message, at);
+  else if (message.kind === 'environment') applyEnvironment(parts, message.report, at);
+  else {
+    configure(parts, message, at);
+    observePolicies(parts, message, at);
+  }
+}
+
+function setMarker({ progress }: CaptureParts, { nonce, proven }: Extract<Message, { kind: 'marker' }>, { transaction }: MessageAt): void {
+  progress.update({ marker: { nonce, commitLsn: transaction.commitLsn, xid: transaction.xid }, ...(proven === undefined ? {} : { proven }) });
 }
 
 function changePolicy(parts: CaptureParts, change: PolicyChange, at: MessageAt): void {
@@ -70,20 +73,9 @@ function changePolicy(parts: CaptureParts, change: PolicyChange, at: MessageAt):
   progress.update({ policies: { ...progress.policies, [change.relation]: change.digest } });
 }
 
-function configure(parts: CaptureParts, message: Extract<Message, { kind: 'configuration' }>, at: MessageAt): void {
+function observePolicies(parts: CaptureParts, { configuration }: Extract<Message, { kind: 'configuration' }>, at: MessageAt): void {
   const { progress } = parts;
-  const before = capturedConfiguration(progress.configuration);
-  const next = withoutDigests(message.configuration);
-  for (const { schema, table, problem } of message.mended) {
-    const gap = canonical({ from: formatLsn(progress.position.lsn), problem, reconcilable: false, scope: 'table', why: 'no baseline was taken' });
-    addEntry(parts, { type: 'gap', actor: unattributed, object: objectMembers(schema, table), extra: { gap } }, at);
-    progress.countGap();
-  }
-  if (before === undefined || canonical(before) !== canonical(next)) {
-    addEntry(parts, { type: before === undefined ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
-  }
-  progress.update({ configuration: next });
-  for (const { oid, policyDigest } of message.configuration.tables) {
+  for (const { oid, policyDigest } of configuration.tables) {
     if (policyDigest === null) continue;
     // The first digest is what was found; a later one that no message announced was seen only now.
     if (progress.policies[oid] === undefined) progress.update({ policies: { ...progress.policies, [oid]: policyDigest } });

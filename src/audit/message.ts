@@ -1,7 +1,9 @@
 // Our own messages in the WAL: proven by HMAC, bound to their transaction and place, or refused as forged (DESIGN §5, Who).
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Lsn, parseLsn } from '../model/branded.ts';
-import type { CaptureConfiguration, MendedCoverage, MessageKey } from '../ports/audit-database.ts';
+import type { EnvironmentReport, MendedCoverage } from '../ports/audit-coverage.ts';
+import type { CaptureConfiguration, MessageKey } from '../ports/audit-database.ts';
+import { type DdlMessage, ddlMessage } from './ddl-message.ts';
 
 export const messagePrefix = 'rowseal';
 
@@ -11,8 +13,10 @@ export type Message =
   | { readonly kind: 'open'; readonly pid: number; readonly relation: number; readonly operation: string; readonly statement: StatementContext }
   | { readonly kind: 'close'; readonly relation: number; readonly operation: string }
   | { readonly kind: 'digest'; readonly pid: number; readonly entry: 'policy.apply' | 'policy.drift'; readonly relation: number; readonly digest: string | null; readonly user: string }
-  | { readonly kind: 'marker'; readonly capture: string; readonly nonce: string }
-  | { readonly kind: 'configuration'; readonly capture: string; readonly configuration: CaptureConfiguration; readonly mended: readonly MendedCoverage[] };
+  | DdlMessage
+  | { readonly kind: 'environment'; readonly capture: string; readonly report: EnvironmentReport }
+  | { readonly kind: 'marker'; readonly capture: string; readonly nonce: string; readonly proven: string | undefined }
+  | { readonly kind: 'configuration'; readonly capture: string; readonly configuration: CaptureConfiguration; readonly mended: readonly MendedCoverage[]; readonly since: string | undefined };
 
 export interface StatementContext {
   readonly depth: number;
@@ -68,13 +72,18 @@ function parseBody(text: string, pid: number): Message | undefined {
         user: String(body[4]),
       };
     case 'm':
-      return { kind: 'marker', capture: String(body[1]), nonce: String(body[2]) };
+      return { kind: 'marker', capture: String(body[1]), nonce: String(body[2]), proven: textOrNull(body[3]) ?? undefined };
+    case 'e':
+      return ddlMessage(body, pid);
+    case 'n':
+      return { kind: 'environment', capture: String(body[1]), report: body[2] as EnvironmentReport };
     case 'g':
       return {
         kind: 'configuration',
         capture: String(body[1]),
         configuration: body[2] as CaptureConfiguration,
         mended: body[3] as readonly MendedCoverage[],
+        since: textOrNull(body[4]) ?? undefined,
       };
     default:
       return undefined;

@@ -21,11 +21,17 @@ interface KnownShape {
 
 type Change = Pick<AuditedRow, 'operation' | 'lsn'> & { readonly relation: number };
 
+interface LastPolicy {
+  readonly digest: string | undefined;
+  readonly environment: string | undefined;
+  readonly json: string;
+}
+
 export class RowCapture {
   readonly #parts: CaptureParts;
   readonly #shapes = new Map<number, KnownShape>();
   readonly #writer: RowWriter;
-  #lastPolicy: { readonly digest: string | undefined; readonly json: string } = { digest: undefined, json: policyJson(undefined) };
+  #lastPolicy: LastPolicy = { digest: undefined, environment: undefined, json: policyJson(undefined, undefined) };
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
@@ -86,9 +92,10 @@ export class RowCapture {
     progress.update({ relations: { ...progress.relations, [oid]: known.digest } });
   }
 
-  /** The same text for the same digest, so that what was made of it is found again. */
+  /** The same text for the same digests, so that what was made of it is found again. */
   #policy(digest: string | undefined): string {
-    if (this.#lastPolicy.digest !== digest) this.#lastPolicy = { digest, json: policyJson(digest) };
+    const { environment } = this.#parts.progress;
+    if (this.#lastPolicy.digest !== digest || this.#lastPolicy.environment !== environment) this.#lastPolicy = { digest, environment, json: policyJson(digest, environment) };
     return this.#lastPolicy.json;
   }
 }

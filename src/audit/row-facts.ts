@@ -21,6 +21,7 @@ export function policyDigest(policies: Readonly<Record<string, string>>, owner: 
   return governed === undefined ? undefined : policies[governed];
 }
 
-export function policyJson(digest: string | undefined): string {
-  return digest === undefined ? '{"digest":null,"evidence":"unknown"}' : `{"digest":"${digest}","evidence":"wal"}`;
+export function policyJson(digest: string | undefined, environment: string | undefined): string {
+  const around = environment === undefined ? '' : `,"environment":"${environment}"`;
+  return digest === undefined ? `{"digest":null${around},"evidence":"unknown"}` : `{"digest":"${digest}"${around},"evidence":"wal"}`;
 }

@@ -10,6 +10,7 @@ export class SourceProgress {
   #tables: ReadonlyMap<number, CapturedTable>;
   #changes: number;
   #attributed: number;
+  #catalogChanges = 0;
 
   constructor(state: SourceState) {
     this.#state = state;
@@ -30,6 +31,14 @@ export class SourceProgress {
     return this.#state.policies;
   }
 
+  get environment(): string | undefined {
+    return this.#state.environment;
+  }
+
+  get proven(): string | undefined {
+    return this.#state.proven;
+  }
+
   get configuration(): unknown {
     return this.#state.configuration;
   }
@@ -48,6 +57,15 @@ export class SourceProgress {
   countRow(attributed: boolean): void {
     this.#changes += 1;
     if (attributed) this.#attributed += 1;
+  }
+
+  /** Somebody changed the catalog: a look at it should not wait. */
+  noteCatalogChange(): void {
+    this.#catalogChanges += 1;
+  }
+
+  get catalogChanges(): number {
+    return this.#catalogChanges;
   }
 
   countGap(): void {

@@ -43,7 +43,10 @@ export interface SourceState {
   readonly relations: Readonly<Record<string, string>>;
   /** Policy-set digest in force by table OID. */
   readonly policies: Readonly<Record<string, string>>;
+  /** Digest of the roles, rights, settings and functions around the policies. */
   readonly environment?: string;
+  /** End of the WAL, in PostgreSQL's text form, up to which the coverage of all captured tables is proven. */
+  readonly proven?: string;
   /** The audited tables and operations in force at the position, as the capture wrote them. */
   readonly configuration: unknown;
   /** Of the server that was read last; absent in states of older versions. */

@@ -2,6 +2,7 @@
 import type { ByteWriter } from '../log/byte-writer.ts';
 import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
+import type { EnvironmentReport, CoverageProblem, MendedCoverage, TableCoverage } from './audit-coverage.ts';
 import type { AuditSettings } from './audit-settings.ts';
 
 /** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
@@ -22,13 +23,19 @@ export interface ConfiguredTable {
 export interface CaptureConfiguration {
   readonly tables: readonly ConfiguredTable[];
   readonly claimsSetting: string;
+  /** Declared, and not there to be captured: nothing of them is in the log until the configuration names them. */
+  readonly absent: readonly { readonly schema: string; readonly table: string; readonly problem: CoverageProblem }[];
+  readonly schemaChanges: 'Record' | 'Ignore';
 }
 
-/** Coverage that was found broken and mended: what happened to the table before is not known (DESIGN §5, Coverage). */
-export interface MendedCoverage {
-  readonly schema: string;
-  readonly table: string;
-  readonly problem: 'NotPublished' | 'Unlogged' | 'TriggerMissing';
+/** What a look at the catalog found. */
+export interface CoverageLook {
+  /** What is in force; undefined where `install` has something to install or mend. */
+  readonly configuration: CaptureConfiguration | undefined;
+  /** Every declared table and partition, whether captured or not. */
+  readonly tables: readonly TableCoverage[];
+  /** Whether DDL is told by event triggers, in its own transaction; else only comparisons find it. */
+  readonly eventTriggers: boolean;
 }
 
 export interface SlotFacts {
@@ -124,10 +131,12 @@ export interface AuditDatabase {
   facts(signal: AbortSignal): Promise<SourceFacts>;
   /** The server's timeline and those it came from. */
   lineage(signal: AbortSignal): Promise<Lineage>;
-  /** Idempotent: functions, triggers, replica identity, publication. Throws DatabaseObjectMissing, DatabasePrivilege, WaitingForLock. */
+  /** Idempotent: functions, triggers, replica identity, publication. A table that is not there or not ours is left out. Throws DatabasePrivilege, WaitingForLock, Fenced. */
   install(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<readonly MendedCoverage[]>;
-  /** Reads what `install` would put in force, changing nothing; undefined where it has something to install or mend. */
-  observe(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<CaptureConfiguration | undefined>;
+  /** Looks at what is captured, changing nothing. A look that finds all of it standing is the proof that the next gap of a table goes back to. */
+  look(logOrigin: string, settings: AuditSettings, signal: AbortSignal): Promise<CoverageLook>;
+  /** Compares roles, rights, settings and functions with the last look, and writes what changed into the WAL, or all of it; undefined when nothing is to be said. */
+  reportEnvironment(logOrigin: string, extent: 'Changes' | 'Whole', signal: AbortSignal): Promise<EnvironmentReport | undefined>;
   /** Drops slot, publication, and triggers that no other log needs. */
   remove(logOrigin: string, signal: AbortSignal): Promise<void>;
   messageKey(signal: AbortSignal): Promise<MessageKey>;

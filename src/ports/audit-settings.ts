@@ -13,4 +13,6 @@ export interface AuditSettings {
   readonly replicaIdentity: 'Full' | 'Keep';
   /** Name of the declared database, by which another server or database behind it is noticed; not noticed when left out. */
   readonly connection?: string;
+  /** Whether DDL, rights and roles are recorded; Ignore when left out. What is done to the capture itself always is. */
+  readonly schemaChanges?: 'Record' | 'Ignore';
 }

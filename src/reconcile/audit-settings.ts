@@ -4,7 +4,7 @@ import type { AuditedTable, AuditSettings } from '../ports/audit-settings.ts';
 
 const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];
 
-/** Of one group: the union, in a stable order, so that equal declarations give equal settings. Full wins over Keep. */
+/** Of one group: the union, in a stable order, so that equal declarations give equal settings. Full wins over Keep, and Record over Ignore. */
 export function auditSettings(policies: readonly Resource<'AuditPolicy'>[]): AuditSettings {
   const [first] = policies;
   const connection = first === undefined ? {} : { connection: nameOf(resolveRef(first.spec.databaseRef, first.metadata)) };
@@ -24,6 +24,7 @@ export function auditSettings(policies: readonly Resource<'AuditPolicy'>[]): Aud
     tables: [...tables.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, { schema, table, operations }]) => ({ schema, table, operations: allOperations.filter((operation) => operations.has(operation)) })),
+    schemaChanges: policies.every(({ spec }) => spec.schemaChanges === 'Ignore') ? 'Ignore' : 'Record',
     replicaIdentity: policies.every(({ spec }) => spec.replicaIdentity === 'Keep') ? 'Keep' : 'Full',
   };
 }

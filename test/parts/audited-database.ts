@@ -22,8 +22,8 @@ function ignore(): void {
   // Tests look at what is sealed, not at what is said.
 }
 
-export function auditSettings(tables: readonly string[], replicaIdentity: 'Full' | 'Keep' = 'Full'): AuditSettings {
-  return { tables: tables.map((table) => ({ schema: 'public', table, operations: allOperations })), replicaIdentity };
+export function auditSettings(tables: readonly string[], replicaIdentity: 'Full' | 'Keep' = 'Full', schemaChanges: 'Record' | 'Ignore' = 'Ignore'): AuditSettings {
+  return { schemaChanges, tables: tables.map((table) => ({ schema: 'public', table, operations: allOperations })), replicaIdentity };
 }
 
 export interface AuditedDatabase {

@@ -1,7 +1,7 @@
-// What the catalog says of the audited tables: partitions, keys, policies, and whether all of the capture stands.
-import { RowsealError } from '../../model/errors.ts';
-import type { CaptureConfiguration, ConfiguredTable } from '../../ports/audit-database.ts';
+// What the catalog says of the audited tables: partitions, keys, policies, and what of the capture each of them has.
+import type { ConfiguredTable } from '../../ports/audit-database.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
+import { standingTriggersSql } from './coverage-triggers.ts';
 import type { RunQuery } from './session.ts';
 
 /** A declared table or a partition under one, and what of the capture it has. */
@@ -9,77 +9,103 @@ export interface CatalogTable extends Omit<ConfiguredTable, 'policyDigest'> {
   readonly policyDigest: string | null;
   /** Named in the manifest, so it stands in the publication; partitions follow their root. */
   readonly declared: boolean;
-  readonly kind: 'r' | 'p';
+  /** The name under which it is declared: another one than its own after a rename. */
+  readonly declaredAs: { readonly schema: string; readonly table: string } | undefined;
+  readonly kind: 'r' | 'p' | 'f';
   readonly persistence: string;
+  /** Whether our role may alter it. */
+  readonly owned: boolean;
   readonly identity: string;
   readonly triggers: number;
-  readonly published: boolean;
+  readonly publication: 'none' | 'filtered' | 'whole';
+  /** Whether the publication publishes every operation of the tables themselves. */
+  readonly operationsPublished: boolean;
   readonly recorded: boolean;
+  /** Identity of the rows that make it captured, now and when that was recorded: it differs when something went away and came back in between. */
+  readonly pieces: string;
+  readonly recordedPieces: string | null;
 }
 
-const tablesSql = (digest: boolean, recorded: boolean) => `
+export interface AuditCatalog {
+  readonly tables: readonly CatalogTable[];
+  /** Declared names that no table has. */
+  readonly absent: readonly { readonly schema: string; readonly table: string; readonly problem: 'Missing' | 'NotATable' }[];
+}
+
+/** A declared name means the table that bears it, or else the one that was recorded under it: a rename takes nobody out of the log. */
+const tablesSql = ({ digest, recorded }: Installed) => `
 with declared as (
   select d.s, d.t, d.n from unnest($1::text[], $2::text[]) with ordinality as d(s, t, n)
-), root as (
-  select d.n, c.oid from declared d join pg_namespace s on s.nspname = d.s
+), named as (
+  select d.n, d.s, d.t, c.oid from declared d join pg_namespace s on s.nspname = d.s
     join pg_class c on c.relnamespace = s.oid and c.relname = d.t and c.relkind in ('r', 'p')
+), root as (
+  select n, s, t, oid from named
+  ${recorded ? `union all select d.n, d.s, d.t, c.oid from declared d join rowseal.audited a on a.capture = $3 and a.schema_name = d.s and a.table_name = d.t
+    join pg_class c on c.oid = a.relation and c.relkind in ('r', 'p') where not exists (select from named x where x.n = d.n)` : ''}
 ), tree as (
-  select r.n, coalesce(p.relid::oid, r.oid) as oid, coalesce(p.relid::oid, r.oid) = r.oid as declared
+  select r.n, r.s, r.t, coalesce(p.relid::oid, r.oid) as oid, coalesce(p.relid::oid, r.oid) = r.oid as declared
     from root r left join lateral pg_partition_tree(r.oid) p on true
-)
+), publication as (select b.*, b.xmin as version from pg_publication b where b.pubname = $3)
 select c.oid::int8::text as oid, s.nspname::text as schema, c.relname::text as "table", c.relkind::text as kind, c.relpersistence::text as persistence,
-  c.relreplident::text as identity, bool_or(t.declared) as declared, array_agg(distinct t.n::int) as entries,
+  c.relreplident::text as identity, bool_or(t.declared) as declared, array_agg(distinct t.n::int) as entries, pg_has_role(c.relowner, 'USAGE') as owned,
+  min(t.s) filter (where t.declared) as declared_schema, min(t.t) filter (where t.declared) as declared_table,
   array(select a.relid::oid::int8::text from pg_partition_ancestors(c.oid) with ordinality as a(relid, n) where a.relid <> c.oid order by a.n) as ancestors,
   array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
          where i.indrelid = c.oid and i.indisprimary order by a.attname) as key,
-  (select count(*)::int from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace f on f.oid = p.pronamespace
-    where g.tgrelid = c.oid and g.tgenabled = 'A' and f.nspname = 'rowseal' and not g.tgisinternal
-      and ((g.tgname = 'rowseal_open' and p.proname = 'audit_open' and g.tgtype = 62 and g.tgqual is not null)
-        or (g.tgname = 'rowseal_close' and p.proname = 'audit_close' and g.tgtype = 60 and g.tgqual is null))) as triggers,
-  exists (select from pg_publication b join pg_publication_rel r on r.prpubid = b.oid
-    where b.pubname = $3 and r.prrelid = c.oid and r.prqual is null and r.prattrs is null
-      and b.pubinsert and b.pubupdate and b.pubdelete and b.pubtruncate and not b.pubviaroot) as published,
+  ${standingTriggersSql('c.oid')} as triggers,
+  coalesce((select case when r.prqual is null and r.prattrs is null then 'whole' else 'filtered' end from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid), 'none') as publication,
+  exists (select from publication b where b.pubinsert and b.pubupdate and b.pubdelete and b.pubtruncate and not b.pubviaroot) as operations,
+  concat_ws(' ', (select concat_ws(':', b.oid, b.version) from publication b),
+    (select concat_ws(':', r.oid, r.xmin) from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid),
+    (select string_agg(concat_ws(':', i.inhparent, i.xmin), ',' order by i.inhparent) from pg_inherits i where i.inhrelid = c.oid)) as pieces,
   ${recorded ? 'exists (select from rowseal.audited a where a.capture = $3 and a.relation = c.oid)' : 'false'} as recorded,
+  ${recorded ? '(select a.pieces from rowseal.audited a where a.capture = $3 and a.relation = c.oid)' : 'null::text'} as recorded_pieces,
   ${digest ? 'rowseal.audit_policy_digest(c.oid)' : 'null::text'} as digest
 from tree t join pg_class c on c.oid = t.oid join pg_namespace s on s.oid = c.relnamespace
-group by c.oid, s.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident order by c.oid`;
+group by c.oid, s.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relowner order by c.oid`;
 
 interface Row {
   readonly oid: string;
   readonly schema: string;
   readonly table: string;
-  readonly kind: 'r' | 'p';
+  readonly kind: 'r' | 'p' | 'f';
   readonly persistence: string;
   readonly identity: string;
   readonly declared: boolean;
+  readonly declared_schema: string | null;
+  readonly declared_table: string | null;
   readonly entries: readonly number[];
+  readonly owned: boolean;
   readonly ancestors: readonly string[];
   readonly key: readonly string[];
   readonly triggers: number;
-  readonly published: boolean;
+  readonly publication: CatalogTable['publication'];
+  readonly operations: boolean;
+  readonly pieces: string;
   readonly recorded: boolean;
+  readonly recorded_pieces: string | null;
   readonly digest: string | null;
 }
 
-/** Throws DatabaseObjectMissing naming a declared table that does not exist. */
-export async function readTables(query: RunQuery, name: string, settings: AuditSettings): Promise<readonly CatalogTable[]> {
-  const [installed] = await query<{ digest: boolean; recorded: boolean }>(
-    `select to_regprocedure('rowseal.audit_policy_digest(oid)') is not null as digest, to_regclass('rowseal.audited') is not null as recorded`,
+interface Installed {
+  readonly digest: boolean;
+  readonly recorded: boolean;
+}
+
+export async function readCatalog(query: RunQuery, name: string, settings: AuditSettings): Promise<AuditCatalog> {
+  const [installed] = await query<Installed>(
+    `select to_regprocedure('rowseal.audit_policy_digest(oid)') is not null as digest,
+       exists (select from pg_attribute where attrelid = to_regclass('rowseal.audited') and attname = 'pieces') as recorded`,
   );
-  const rows = await query<Row>(tablesSql(installed?.digest === true, installed?.recorded === true), [
+  const rows = await query<Row>(tablesSql(installed ?? { digest: false, recorded: false }), [
     settings.tables.map((table) => table.schema),
     settings.tables.map((table) => table.table),
     name,
   ]);
   const found = new Set(rows.filter((row) => row.declared).flatMap((row) => row.entries));
-  const missing = settings.tables.find((_table, index) => !found.has(index + 1));
-  if (missing !== undefined) {
-    throw new RowsealError('DatabaseObjectMissing', `table ${missing.schema}.${missing.table} does not exist`, {
-      object: `table ${missing.schema}.${missing.table}`,
-      next: 'create the table, or correct its name in the AuditPolicy',
-    });
-  }
-  return rows.map((row) => catalogTable(row, settings));
+  const missing = settings.tables.filter((_table, index) => !found.has(index + 1));
+  return { tables: rows.map((row) => catalogTable(row, settings)), absent: await absentTables(query, missing) };
 }
 
 function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
@@ -89,25 +115,22 @@ function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
     oid: Number(row.oid),
     ancestors: row.ancestors.map(Number),
     policyDigest: row.digest,
+    declaredAs: row.declared_schema === null || row.declared_table === null ? undefined : { schema: row.declared_schema, table: row.declared_table },
+    operationsPublished: row.operations,
+    recordedPieces: row.recorded_pieces,
     operations: (['Insert', 'Update', 'Delete', 'Truncate'] as const).filter((operation) => operations.has(operation)),
   };
 }
 
-export function configurationOf(tables: readonly CatalogTable[], claimsSetting: string): CaptureConfiguration {
-  return {
-    claimsSetting,
-    tables: tables.map(({ oid, schema, table, ancestors, key, operations, policyDigest }) => ({ oid, schema, table, ancestors, key, operations, policyDigest })),
-  };
-}
-
-/** Without a key an update or delete of a published table would fail, so it gets FULL whatever is asked for. */
-export function needsFullIdentity(table: CatalogTable, settings: AuditSettings): boolean {
-  if (table.kind === 'p' || table.identity === 'f') return false;
-  return settings.replicaIdentity === 'Full' || table.identity === 'n' || (table.identity === 'd' && table.key.length === 0);
-}
-
-export function standsComplete(table: CatalogTable, settings: AuditSettings): boolean {
-  return table.triggers === 2 && table.recorded && (!table.declared || table.published) && !needsFullIdentity(table, settings);
+/** A view or a foreign table bears the name, or nothing does. */
+async function absentTables(query: RunQuery, missing: AuditSettings['tables']): Promise<AuditCatalog['absent']> {
+  if (missing.length === 0) return [];
+  const others = await query<{ schema: string; table: string }>(
+    `select s.nspname::text as schema, c.relname::text as "table" from unnest($1::text[], $2::text[]) d(s, t) join pg_namespace s on s.nspname = d.s join pg_class c on c.relnamespace = s.oid and c.relname = d.t`,
+    [missing.map(({ schema }) => schema), missing.map(({ table }) => table)],
+  );
+  const isOther = ({ schema, table }: { schema: string; table: string }) => others.some((other) => other.schema === schema && other.table === table);
+  return missing.map(({ schema, table }) => ({ schema, table, problem: isOther({ schema, table }) ? 'NotATable' : 'Missing' }));
 }
 
 /** A table that appeared after the configuration was written; undefined when it is gone already. */

@@ -8,11 +8,13 @@ import type { AuditDatabase, ChangeStream, MessageKey, SourceFacts } from '../..
 import type { Randomness } from '../../ports/clock.ts';
 import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { configurationOf, readPartition, readTables } from './audit-catalog.ts';
+import { readPartition } from './audit-catalog.ts';
+import { createCoverage } from './coverage.ts';
 import { describeTarget, statementError } from './database-error.ts';
-import { installAudit, isInstalled, removeAudit } from './install-audit.ts';
+import type { Fence } from './fence.ts';
+import { guardByFence } from './fence-audit.ts';
+import { installAudit, removeAudit } from './install-audit.ts';
 import { createDecoder } from './pgoutput.ts';
-import { quoteTable } from './quote.ts';
 import { openStream } from './replication.ts';
 import type { RunQuery, Session } from './session.ts';
 import { createSlot, dropSlot, readSlot } from './slot.ts';
@@ -20,6 +22,8 @@ import { readLineage } from './timelines.ts';
 
 export interface AuditDatabaseParts {
   readonly session: Session;
+  /** Nothing is installed, and nothing said of the capture, by somebody who was replaced. */
+  readonly fence?: Pick<Fence, 'ensure' | 'require'>;
   readonly facts: ServerFacts;
   readonly target: ConnectionTarget;
   readonly randomness: Randomness;
@@ -31,19 +35,25 @@ const takeoverPauseMs = 200;
 
 export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   const { session, facts, target, randomness, logger } = parts;
+  const fence = guardByFence(session, parts.fence);
   const object = describeTarget(target);
   const claimsSetting = auditedClaimsSetting(target.claims);
   const nameOf = (origin: string) => captureName(facts, origin);
   /** Runs alone on the session; errors say what was being done. */
   const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {
     try {
-      return await (transaction ? session.transaction(action, signal) : session.exclusively(action, signal));
+      if (!transaction) return await session.exclusively(action, signal);
+      await fence.ensure(signal);
+      return await session.transaction(async (query) => {
+        await fence.require(query);
+        return action(query);
+      }, signal);
     } catch (error) {
       signal.throwIfAborted();
       throw statementError(error, doing, object);
     }
   };
-  const emit = (query: RunQuery, body: unknown) => query('select rowseal.emit($1)', [JSON.stringify(body)]);
+  const coverage = createCoverage({ claimsSetting });
 
   return {
     captureName: nameOf,
@@ -58,11 +68,8 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     },
     install: (origin, settings, signal) =>
       run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
-    observe: (origin, settings, signal) =>
-      run('observing the capture', signal, async (query) => {
-        if (!(await isInstalled(query, nameOf(origin), settings))) return undefined;
-        return configurationOf(await readTables(query, nameOf(origin), settings), claimsSetting);
-      }),
+    look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
+    reportEnvironment: (origin, extent, signal) => run('comparing roles and rights', signal, (query) => coverage.reportEnvironment(query, nameOf(origin), extent), true),
     remove: (origin, signal) =>
       run('removing the capture', signal, async (query) => {
         await dropSlot(query, nameOf(origin));
@@ -72,19 +79,8 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
     recreateSlot: (origin, signal) => run('creating the slot', signal, (query) => createSlot(query, nameOf(origin), facts.versionNumber)),
     emitConfiguration: (origin, settings, mended, signal) =>
-      run(
-        'writing the configuration into the WAL',
-        signal,
-        async (query) => {
-          const name = nameOf(origin);
-          // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
-          for (const table of await readTables(query, name, settings)) await query(`lock table only ${quoteTable(table)} in access share mode`);
-          const configuration = configurationOf(await readTables(query, name, settings), claimsSetting);
-          await emit(query, ['g', name, configuration, mended]);
-        },
-        true,
-      ),
-    emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, async (query) => void (await emit(query, ['m', nameOf(origin), nonce]))),
+      run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
+    emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
     decoder: createDecoder,
     partition: (oid, signal) => run('looking a partition up', signal, (query) => readPartition(query, oid)),
     stream: (origin, from, signal) => {

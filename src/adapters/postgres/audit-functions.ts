@@ -27,6 +27,8 @@ export const auditObjects: readonly string[] = [
   'alter table rowseal.audit_key enable row level security',
   'revoke all on rowseal.audit_key from public',
   'create table if not exists rowseal.audited (capture text not null, relation oid not null, primary key (capture, relation))',
+  // The declared name, where the table itself is declared, and which catalog rows make it captured.
+  `alter table rowseal.audited add column if not exists schema_name text, add column if not exists table_name text, add column if not exists pieces text not null default ''`,
   'alter table rowseal.audited enable row level security',
   'revoke all on rowseal.audited from public',
   `create or replace function rowseal.emit(body pg_catalog.text) returns pg_catalog.void language plpgsql security definer as $rowseal$

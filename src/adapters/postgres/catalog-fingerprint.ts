@@ -16,6 +16,7 @@ const versioned: readonly (readonly [catalog: string, condition: string])[] = [
   ['pg_policy', 'true'],
   ['pg_proc', 'true'],
   ['pg_namespace', `nspname !~ '^pg_(toast_)?temp_'`],
+  ['pg_event_trigger', 'true'],
   ['pg_publication', 'true'],
   ['pg_publication_rel', 'true'],
   ['pg_publication_namespace', 'true'],

@@ -70,7 +70,7 @@ async function join({ session, fence, target }: Parts, { clock, randomness, logg
     },
     claims: createClaimsDatabase({ session, claims }),
     lint: createLintDatabase({ session, probe }),
-    audit: createAuditDatabase({ session, facts, target, randomness, logger }),
+    audit: createAuditDatabase({ session, fence, facts, target, randomness, logger }),
     lost: session.lost,
     close: async () => {
       // If we die here, the probe keeps a password that nobody knows; the next operator takes it away.

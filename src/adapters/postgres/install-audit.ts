@@ -1,9 +1,14 @@
 // Installs the capture in one transaction: key, functions, triggers, replica identity, publication; repeated, it changes nothing.
-import type { MendedCoverage } from '../../ports/audit-database.ts';
+import { createHash } from 'node:crypto';
+import type { MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
-import { RowsealError } from '../../model/errors.ts';
-import { type CatalogTable, needsFullIdentity, readTables, standsComplete } from './audit-catalog.ts';
+import { type AuditCatalog, type CatalogTable, readCatalog } from './audit-catalog.ts';
 import { auditObjects, policyDdlObjects, triggerSql } from './audit-functions.ts';
+import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
+import { expectedTriggers } from './coverage-triggers.ts';
+import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
+import { environmentTableSql } from './environment.ts';
+import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
 import { advisoryLockParts } from './session-start.ts';
@@ -17,46 +22,71 @@ export interface AuditInstallation {
   readonly newKey: Uint8Array;
 }
 
-const schemaVersion = 'rowseal audit 1';
+const eventTriggerObjects = [...policyDdlObjects(advisoryLockParts), ...ddlObjects];
+const objects = [...auditObjects, ...environmentTableSql];
+const schemaVersion = `rowseal audit ${createHash('sha256').update([...objects, ...eventTriggerObjects].join('\n')).digest('hex')}`;
 const hmacBlockBytes = 64;
 
 /**
- * Runs inside the caller's transaction. If we die before its commit, nothing is there; after it, everything is. Throws
- * DatabaseObjectMissing, DatabaseConflict (unlogged table), and what the statements throw.
+ * Runs inside the caller's transaction; returns what had been installed and was found broken. If we die before its commit, nothing is
+ * there; after it, everything is. Throws what the statements throw.
  */
 export async function installAudit(query: RunQuery, installation: AuditInstallation): Promise<readonly MendedCoverage[]> {
-  await installObjects(query, installation);
   const { name, settings } = installation;
-  const tables = await readTables(query, name, settings);
-  const mended: MendedCoverage[] = [];
-  for (const table of tables) mended.push(...(await installTable(query, table, installation)));
-  await installPublication(query, tables, installation);
-  await query('delete from rowseal.audited where capture = $1 and not (relation = any ($2::oid[]))', [name, tables.map((table) => table.oid)]);
-  await query('insert into rowseal.audited (capture, relation) select $1, unnest($2::oid[]) on conflict do nothing', [name, tables.map((table) => table.oid)]);
+  const mended: MendedCoverage[] = [...(await installObjects(query, installation))];
+  const found = await readCatalog(query, name, settings);
+  mended.push(...brokenCoverage(found, settings));
+  const captured = found.tables.filter((table) => obstacle(table, settings) === undefined);
+  for (const table of captured) await installTable(query, table, settings);
+  await installPublication(query, captured, name);
+  await record(query, await readCatalog(query, name, settings), installation);
   return mended;
 }
 
 /** Whether installing would change nothing. */
-export async function isInstalled(query: RunQuery, name: string, settings: AuditSettings): Promise<boolean> {
-  if ((await installedVersion(query)) !== schemaVersion) return false;
-  const tables = await readTables(query, name, settings);
-  const [row] = await query<{ recorded: number; published: number }>(
+export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name, settings }: Pick<AuditInstallation, 'name' | 'settings'>): Promise<boolean> {
+  if ((await brokenObjects(query)) !== undefined || !standsComplete(catalog, settings)) return false;
+  const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
+  const [row] = await query<{ recorded: number; published: number; there: boolean }>(
     `select (select count(*)::int from rowseal.audited where capture = $1) as recorded,
-            (select count(*)::int from pg_publication p join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1) as published`,
+            (select count(*)::int from pg_publication p join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1) as published,
+            exists (select from pg_publication where pubname = $1) as there`,
     [name],
   );
-  const declared = tables.filter((table) => table.declared).length;
-  return row?.recorded === tables.length && row.published === declared && tables.every((table) => standsComplete(table, settings));
+  return row?.there === true && row.recorded === captured.length && row.published === captured.filter((table) => table.declared).length;
 }
 
-async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditInstallation): Promise<void> {
-  if ((await installedVersion(query)) !== schemaVersion) {
-    const [schema] = await query<{ there: boolean }>(`select to_regnamespace('rowseal') is not null as there`);
+interface ObjectsState {
+  readonly version: string | null;
+  readonly functions: boolean;
+  readonly triggers: boolean;
+  readonly superuser: boolean;
+}
+
+/** What does not stand as this version installs it; undefined when all does. */
+async function brokenObjects(query: RunQuery): Promise<readonly MendedCoverage[] | undefined> {
+  const [state] = await query<ObjectsState>(
+    `select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version, ${asCreatedSql(auditObjects)} as functions,
+       (${ddlTriggersStandSql} and ${asCreatedSql(eventTriggerObjects)}) as triggers, (select rolsuper from pg_roles where rolname = current_user) as superuser`,
+  );
+  // A first installation, or another version's, is no tampering.
+  if (state === undefined || state.version !== schemaVersion) return [];
+  const broken: MendedCoverage[] = [];
+  if (!state.functions) broken.push({ problem: 'FunctionReplaced' });
+  if (state.superuser && !state.triggers) broken.push({ problem: 'EventTriggerMissing' });
+  return broken.length === 0 ? undefined : broken;
+}
+
+async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditInstallation): Promise<readonly MendedCoverage[]> {
+  const broken = await brokenObjects(query);
+  if (broken !== undefined) {
+    const [schema] = await query<{ there: boolean; superuser: boolean }>(
+      `select to_regnamespace('rowseal') is not null as there, (select rolsuper from pg_roles where rolname = current_user) as superuser`,
+    );
     if (schema?.there !== true) await query('create schema rowseal');
-    for (const statement of auditObjects) await query(statement);
-    const [right] = await query<{ superuser: boolean }>('select rolsuper as superuser from pg_roles where rolname = current_user');
-    // Nobody else may create event triggers; without them policy changes by others are found by polling.
-    if (right?.superuser === true) for (const statement of policyDdlObjects(advisoryLockParts)) await query(statement);
+    for (const statement of objects) await query(statement);
+    // Nobody else may create event triggers; without them policy changes and DDL by others are found by comparing the catalog.
+    if (schema?.superuser === true) for (const statement of eventTriggerObjects) await query(statement);
     await query(`comment on function rowseal.audit_open() is ${quoteLiteral(schemaVersion)}`);
   }
   const pad = (byte: number) => Buffer.alloc(hmacBlockBytes, byte).map((value, index) => value ^ (newKey[index] ?? 0));
@@ -66,51 +96,65 @@ async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditI
     claimsSetting,
   ]);
   await query('update rowseal.audit_key set claims_setting = $1 where claims_setting <> $1', [claimsSetting]);
-}
-
-async function installedVersion(query: RunQuery): Promise<string | undefined> {
-  const [row] = await query<{ version: string | null }>(`select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version`);
-  return row?.version ?? undefined;
+  return broken ?? [];
 }
 
 /** Only what is missing is changed, since each of these takes a lock that writers wait for. */
-async function installTable(query: RunQuery, table: CatalogTable, { settings }: AuditInstallation): Promise<readonly MendedCoverage[]> {
-  const { schema, table: name } = table;
-  const quoted = quoteTable({ schema, table: name });
-  if (table.persistence !== 'p') {
-    throw new RowsealError('DatabaseConflict', `table ${schema}.${name} is not a logged table, so its changes are not in the WAL`, {
-      object: `table ${schema}.${name}`,
-      next: 'ALTER TABLE … SET LOGGED, or take it out of the AuditPolicy',
-    });
-  }
+async function installTable(query: RunQuery, table: CatalogTable, settings: AuditSettings): Promise<void> {
+  const quoted = quoteTable(table);
   if (needsFullIdentity(table, settings)) await query(`alter table ${quoted} replica identity full`);
-  if (table.triggers !== 2) for (const statement of triggerSql(quoted)) await query(statement);
-  if (!table.recorded) return [];
-  const mended: MendedCoverage[] = [];
-  if (table.declared && !table.published) mended.push({ schema, table: name, problem: 'NotPublished' });
-  if (table.triggers !== 2) mended.push({ schema, table: name, problem: 'TriggerMissing' });
-  return mended;
+  if (table.triggers !== expectedTriggers) for (const statement of triggerSql(quoted)) await query(statement);
 }
 
-async function installPublication(query: RunQuery, tables: readonly CatalogTable[], { name }: AuditInstallation): Promise<void> {
+async function installPublication(query: RunQuery, tables: readonly CatalogTable[], name: string): Promise<void> {
   const declared = tables.filter((table) => table.declared);
   const list = declared.map((table) => `table only ${quoteTable(table)}`).join(', ');
   const options = `publish = 'insert, update, delete, truncate', publish_via_partition_root = false`;
-  const [row] = await query<{ count: number | null }>(
-    `select (select count(*)::int from pg_publication_rel r where r.prpubid = p.oid) as count from pg_publication p where p.pubname = $1`,
+  const [row] = await query<{ count: number; options: boolean }>(
+    `select (select count(*)::int from pg_publication_rel r where r.prpubid = p.oid) as count,
+            p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate and not p.pubviaroot as options from pg_publication p where p.pubname = $1`,
     [name],
   );
-  if (row === undefined) await query(`create publication ${quoteName(name)} for ${list} with (${options})`);
-  else if (row.count !== declared.length || declared.some((table) => !table.published)) {
-    await query(`alter publication ${quoteName(name)} set ${list}`);
-    await query(`alter publication ${quoteName(name)} set (${options})`);
+  if (row === undefined) {
+    await query(`create publication ${quoteName(name)} ${list === '' ? '' : `for ${list} `}with (${options})`);
+    return;
+  }
+  if (!row.options) await query(`alter publication ${quoteName(name)} set (${options})`);
+  if (row.count === declared.length && declared.every((table) => table.publication === 'whole')) return;
+  if (list !== '') await query(`alter publication ${quoteName(name)} set ${list}`);
+  else await dropAllTables(query, name);
+}
+
+/** `SET TABLE` needs at least one. */
+async function dropAllTables(query: RunQuery, name: string): Promise<void> {
+  const rows = await query<{ schema: string; table: string }>(
+    `select n.nspname::text as schema, c.relname::text as "table" from pg_publication p join pg_publication_rel r on r.prpubid = p.oid join pg_class c on c.oid = r.prrelid
+       join pg_namespace n on n.oid = c.relnamespace where p.pubname = $1`,
+    [name],
+  );
+  for (const table of rows) await query(`alter publication ${quoteName(name)} drop table only ${quoteTable(table)}`);
+}
+
+/** What is captured from now on, and by which catalog rows, so that the next look sees whether these are still the same. */
+async function record(query: RunQuery, { tables }: AuditCatalog, { name, settings }: AuditInstallation): Promise<void> {
+  const captured = tables.filter((table) => obstacle(table, settings) === undefined);
+  await query('delete from rowseal.audited where capture = $1 and not (relation = any ($2::oid[]))', [name, captured.map((table) => table.oid)]);
+  for (const { oid, pieces, declaredAs } of captured) {
+    await query(
+      `insert into rowseal.audited as a (capture, relation, pieces, schema_name, table_name) values ($1, $2, $3, $4, $5)
+       on conflict (capture, relation) do update set pieces = excluded.pieces, schema_name = excluded.schema_name, table_name = excluded.table_name
+         where (a.pieces, a.schema_name, a.table_name) is distinct from (excluded.pieces, excluded.schema_name, excluded.table_name)`,
+      [name, oid, pieces, declaredAs?.schema ?? null, declaredAs?.table ?? null],
+    );
   }
 }
 
 /** Takes away what no other log needs. If we die in between, calling it again finishes. */
 export async function removeAudit(query: RunQuery, name: string): Promise<void> {
   await query(`drop publication if exists ${quoteName(name)}`);
-  const [there] = await query<{ there: boolean }>(`select to_regclass('rowseal.audited') is not null as there`);
+  const [there] = await query<{ there: boolean; superuser: boolean }>(
+    `select to_regclass('rowseal.audited') is not null as there, (select rolsuper from pg_roles where rolname = current_user) as superuser`,
+  );
   if (there?.there !== true) return;
   const tables = await query<{ schema: string; table: string }>(
     `select n.nspname::text as schema, c.relname::text as "table" from rowseal.audited a join pg_class c on c.oid = a.relation join pg_namespace n on n.oid = c.relnamespace
@@ -122,4 +166,9 @@ export async function removeAudit(query: RunQuery, name: string): Promise<void> 
     await query(`drop trigger if exists rowseal_close on ${quoteTable(table)}`);
   }
   await query('delete from rowseal.audited where capture = $1', [name]);
+  await query('delete from rowseal.audit_environment where capture = $1', [name]);
+  const [left] = await query<{ captures: boolean }>('select exists (select from rowseal.audited) as captures');
+  if (left?.captures === true || !there.superuser) return;
+  // With the last capture nobody reads what they say.
+  for (const statement of eventTriggerObjects) if (statement.startsWith('drop event trigger')) await query(statement);
 }

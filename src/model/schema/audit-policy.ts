@@ -21,7 +21,9 @@ export const auditPolicySpec = Type.Object(
     logRef: objectRef('AuditLog'),
     tables: mapList(auditedTables, 'name', { description: 'What is recorded.', maxItems: 64 }),
     baseline: Type.Optional(oneOf(['None'], 'Whether the rows that exist when auditing begins are recorded. None: they are not.')),
-    schemaChanges: Type.Optional(oneOf(['Ignore'], 'Whether changes of the schema are recorded. Ignore: they are not.')),
+    schemaChanges: Type.Optional(
+      oneOf(['Record', 'Ignore'], 'Whether DDL, rights, roles and settings of the database are recorded. Record when left out; what is done to the capture itself is recorded always.'),
+    ),
     context: Type.Optional(oneOf(['Statement'], 'How the actor is captured. Statement: with every statement.')),
     replicaIdentity: Type.Optional(
       oneOf(['Full', 'Keep'], 'Full gives complete before-images; Keep leaves the tables as they are. Full when left out.'),

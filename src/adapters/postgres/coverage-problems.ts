@@ -1,0 +1,72 @@
+// What is missing for a table to be captured as declared: decided from what the catalog says, changing nothing (DESIGN §5, Coverage).
+import type { CaptureConfiguration } from '../../ports/audit-database.ts';
+import type { CoverageProblem, MendedCoverage, TableCoverage } from '../../ports/audit-coverage.ts';
+import type { AuditSettings } from '../../ports/audit-settings.ts';
+import type { AuditCatalog, CatalogTable } from './audit-catalog.ts';
+import { expectedTriggers } from './coverage-triggers.ts';
+
+/** What only somebody else can mend: such a table is left out of everything that we install. */
+export function obstacle(table: CatalogTable, settings: AuditSettings): CoverageProblem | undefined {
+  if (table.kind === 'f') return 'Foreign';
+  if (table.persistence !== 'p') return 'Unlogged';
+  return table.owned || mendableProblems(table, settings).length === 0 ? undefined : 'NotOwner';
+}
+
+/** Without a key an update or delete of a published table would fail, so it gets FULL whatever is asked for. */
+export function needsFullIdentity(table: CatalogTable, settings: AuditSettings): boolean {
+  if (table.kind === 'p' || table.identity === 'f') return false;
+  return settings.replicaIdentity === 'Full' || table.identity === 'n' || (table.identity === 'd' && table.key.length === 0);
+}
+
+/** What installing mends. */
+function mendableProblems(table: CatalogTable, settings: AuditSettings): readonly CoverageProblem[] {
+  const problems: CoverageProblem[] = [];
+  if (table.declared && table.publication === 'none') problems.push('NotPublished');
+  if (table.declared && table.publication === 'filtered') problems.push('Filtered');
+  if (table.declared && table.publication !== 'none' && !table.operationsPublished) problems.push('OperationsNotPublished');
+  // Empty where an earlier version recorded it.
+  if (problems.length === 0 && table.recorded && table.recordedPieces !== '' && table.recordedPieces !== table.pieces) problems.push('Interrupted');
+  if (needsFullIdentity(table, settings)) problems.push('IdentityReduced');
+  if (table.triggers !== expectedTriggers) problems.push('TriggerMissing');
+  return problems;
+}
+
+/** What was broken after it had been installed; what was never captured is only beginning. */
+export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings): readonly MendedCoverage[] {
+  return tables.flatMap((table) => {
+    if (!table.recorded) return [];
+    const stands = obstacle(table, settings);
+    const problems = stands === undefined || stands === 'NotOwner' ? mendableProblems(table, settings) : [stands];
+    return problems.map((problem) => ({ schema: table.schema, table: table.table, problem }));
+  });
+}
+
+export function standsComplete({ tables }: AuditCatalog, settings: AuditSettings): boolean {
+  // A table that nobody can capture any more is to be taken out of the configuration: that, too, is something to install.
+  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && mendableProblems(table, settings).length === 0 : !table.recorded));
+}
+
+/** Every declared table, and every partition with a problem of its own. */
+export function coverageOf({ tables, absent }: AuditCatalog, settings: AuditSettings): readonly TableCoverage[] {
+  const present = tables.flatMap((table) => {
+    const stands = obstacle(table, settings);
+    const problems = stands === undefined ? mendableProblems(table, settings) : [stands];
+    const { schema, table: name } = table.declaredAs ?? table;
+    return table.declared || problems.length > 0 ? [{ schema, table: name, problems }] : [];
+  });
+  return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, problems: [problem] }))];
+}
+
+export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings }: { readonly claimsSetting: string; readonly settings: AuditSettings }): CaptureConfiguration {
+  const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
+  const left = catalog.tables.flatMap((table) => {
+    const problem = obstacle(table, settings);
+    return problem === undefined ? [] : [{ schema: table.schema, table: table.table, problem }];
+  });
+  return {
+    claimsSetting,
+    schemaChanges: settings.schemaChanges ?? 'Ignore',
+    absent: [...left, ...catalog.absent],
+    tables: captured.map(({ oid, schema, table, ancestors, key, operations, policyDigest }) => ({ oid, schema, table, ancestors, key, operations, policyDigest })),
+  };
+}

@@ -1,0 +1,111 @@
+// A configuration in the WAL comes into force: what it changes, what was broken before it, and which tables come back (DESIGN §5, Coverage).
+import { formatLsn } from '../model/branded.ts';
+import type { CoverageProblem, InstallationProblem } from '../ports/audit-coverage.ts';
+import { canonical, unattributed } from './actor.ts';
+import { addEntry, type CaptureParts, type MessageAt } from './capture-parts.ts';
+import { type CapturedConfiguration, capturedConfiguration, withoutDigests } from './captured-configuration.ts';
+import { objectMembers } from './entry-text.ts';
+import type { Message } from './message.ts';
+
+type ConfigurationMessage = Extract<Message, { kind: 'configuration' }>;
+
+/** Rows may be missing; after the others rows were captured, but not everything about them. */
+const losing: ReadonlySet<CoverageProblem | InstallationProblem> = new Set<CoverageProblem | InstallationProblem>([
+  'NotPublished',
+  'Filtered',
+  'OperationsNotPublished',
+  'Interrupted',
+  'Unlogged',
+]);
+
+/** Tables that left are remembered up to this many, the latest ones. */
+const maxLeft = 1_024;
+
+export function configure(parts: CaptureParts, message: ConfigurationMessage, at: MessageAt): void {
+  const { progress } = parts;
+  const before = capturedConfiguration(progress.configuration);
+  const since = message.since ?? progress.proven ?? formatLsn(progress.position.lsn);
+  sealBroken(parts, message, { at, since });
+  const found = withoutDigests(message.configuration);
+  sealReturned(parts, { before, found }, { at, since });
+  const next = before === undefined ? found : withAbsences(before, found, since);
+  if (before === undefined || canonical(before) !== canonical(next)) {
+    addEntry(parts, { type: before === undefined ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
+  }
+  progress.update({ configuration: next, proven: formatLsn(at.lsn) });
+}
+
+interface Since {
+  readonly at: MessageAt;
+  readonly since: string;
+}
+
+function sealBroken(parts: CaptureParts, { mended }: ConfigurationMessage, { at, since }: Since): void {
+  for (const { schema, table, problem } of mended) {
+    if (schema !== undefined && table !== undefined && losing.has(problem)) sealTableGap(parts, { schema, table, oid: undefined, problem, from: since }, at);
+    else {
+      const object = schema === undefined || table === undefined ? {} : { object: objectMembers(schema, table) };
+      addEntry(parts, { type: 'audit.config', actor: unattributed, ...object, extra: { coverage: canonical({ from: since, mended: true, problem, to: formatLsn(at.lsn) }) } }, at);
+    }
+  }
+}
+
+interface Configurations {
+  readonly before: CapturedConfiguration | undefined;
+  readonly found: CapturedConfiguration;
+}
+
+/** A table that was captured before, or should have been, and is only now: whatever happened to it meanwhile is missing. */
+function sealReturned(parts: CaptureParts, { before, found }: Configurations, { at, since }: Since): void {
+  if (before === undefined) return;
+  const known = new Set(before.tables.map(({ oid }) => oid));
+  for (const { oid, schema, table, ancestors } of found.tables) {
+    if (known.has(oid)) continue;
+    const same = (other: { readonly schema: string; readonly table: string }) => other.schema === schema && other.table === table;
+    const left = before.left?.find((gone) => gone.oid === oid);
+    const absent = before.absent?.find(same);
+    if (left !== undefined) sealTableGap(parts, { schema, table, oid, problem: 'Returned', from: left.since }, at);
+    // Born below a published root, it was captured from its first row on.
+    else if (ancestors.length > 0) continue;
+    else if (absent !== undefined) sealTableGap(parts, { schema, table, oid, problem: 'Created', from: absent.since ?? since }, at);
+    else if (before.tables.some(same)) sealTableGap(parts, { schema, table, oid, problem: 'Created', from: since }, at);
+  }
+}
+
+interface TableGap {
+  readonly schema: string;
+  readonly table: string;
+  readonly oid: number | undefined;
+  readonly problem: string;
+  /** End of the WAL that was last known to be covered. */
+  readonly from: string;
+}
+
+function sealTableGap(parts: CaptureParts, { schema, table, oid, problem, from }: TableGap, at: MessageAt): void {
+  const { progress, name } = parts;
+  const relation = oid ?? [...progress.tables.values()].find((known) => known.schema === schema && known.table === table)?.oid ?? 0;
+  const to = formatLsn(at.lsn);
+  const gap = {
+    from,
+    id: `postgresql/${name.system}/${name.database}#${progress.position.incarnation}/${to}/${relation}`,
+    problem,
+    reconcilable: false,
+    scope: 'table',
+    to,
+    why: 'no baseline was taken',
+  };
+  addEntry(parts, { type: 'gap', actor: unattributed, object: objectMembers(schema, table), extra: { gap: canonical(gap) } }, at);
+  progress.countGap();
+}
+
+function withAbsences(before: CapturedConfiguration, found: CapturedConfiguration, since: string): CapturedConfiguration {
+  const absent = (found.absent ?? []).map((table) => {
+    const known = before.absent?.find((other) => other.schema === table.schema && other.table === table.table)?.since;
+    const captured = before.tables.some((other) => other.schema === table.schema && other.table === table.table);
+    const from = known ?? (captured ? since : undefined);
+    return from === undefined ? table : { ...table, since: from };
+  });
+  const present = new Set(found.tables.map(({ oid }) => oid));
+  const left = [...(before.left ?? []), ...before.tables.map(({ oid }) => ({ oid, since }))].filter(({ oid }) => !present.has(oid));
+  return { ...found, absent, ...(left.length === 0 ? {} : { left: left.slice(-maxLeft) }) };
+}

@@ -1,0 +1,56 @@
+// DDL and changes around the policies as entries: exact where an event trigger told of it, else with the range in which it happened (DESIGN §5, DDL; §7).
+import type { EnvironmentReport } from '../ports/audit-coverage.ts';
+import { actorJson, canonical, unattributed } from './actor.ts';
+import { addEntry, type CaptureParts, isSealed, type MessageAt } from './capture-parts.ts';
+import { capturedConfiguration } from './captured-configuration.ts';
+import type { DdlMessage } from './ddl-message.ts';
+import { objectMembers } from './entry-text.ts';
+
+export function applyDdl(parts: CaptureParts, message: DdlMessage, at: MessageAt): void {
+  const { progress, statements } = parts;
+  progress.noteCatalogChange();
+  // From here on a statement on such a table says nothing of itself, so that one before it must not be taken for it.
+  for (const relation of message.lost) statements.forget(relation);
+  if (isSealed(at.transaction)) return;
+  const lost = message.lost.flatMap((oid) => progress.tables.get(oid) ?? []);
+  if (!message.ours && lost.length === 0 && !recordsSchema(parts)) return;
+  const ddl = canonical({
+    command: message.command,
+    event: message.event,
+    evidence: 'wal',
+    objects: message.objects ?? undefined,
+    rewrite: message.rewrite ?? undefined,
+    total: message.total,
+    ofCapture: message.ours ? true : undefined,
+    triggersLost: lost.length === 0 ? undefined : lost.map(({ schema, table }) => `${schema}.${table}`).sort(),
+  });
+  const about = message.objects?.map(({ relation }) => (relation === undefined ? undefined : progress.tables.get(relation))).find((table) => table !== undefined);
+  addEntry(
+    parts,
+    { type: 'ddl', actor: actorJson(message.statement, message.pid), ...(about === undefined ? {} : { object: objectMembers(about.schema, about.table) }), extra: { ddl } },
+    at,
+  );
+}
+
+/** The whole environment is sealed once, and then each change of it, so that every digest in a row's entry can be recomputed. */
+export function applyEnvironment(parts: CaptureParts, report: EnvironmentReport, at: MessageAt): void {
+  const { progress } = parts;
+  if (report.digest === progress.environment) return;
+  const follows = progress.environment !== undefined && report.previous === progress.environment;
+  const range = { from: report.from, to: report.to };
+  if (recordsSchema(parts)) {
+    if (!follows || report.changes.length < report.total) {
+      const environment = canonical({ digest: report.digest, items: report.items, range, total: follows ? report.total : undefined });
+      addEntry(parts, { type: 'audit.config', extra: { environment } }, at);
+    }
+    for (const { kind, name, before, after } of follows ? report.changes : []) {
+      const ddl = canonical({ after, before, evidence: 'polled', kind, name, range });
+      addEntry(parts, { type: 'ddl', actor: unattributed, extra: { ddl, environment: canonical({ digest: report.digest }) } }, at);
+    }
+  }
+  progress.update({ environment: report.digest });
+}
+
+function recordsSchema({ progress }: CaptureParts): boolean {
+  return capturedConfiguration(progress.configuration)?.schemaChanges === 'Record';
+}
