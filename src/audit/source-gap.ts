@@ -57,7 +57,7 @@ export async function sealTakeover(
 }
 
 /** `postgresql/<system>/<database>`. */
-export function takeoverReason(before: string, after: string): 'OtherSystem' | 'OtherDatabase' {
+function takeoverReason(before: string, after: string): 'OtherSystem' | 'OtherDatabase' {
   return before.split('/')[1] === after.split('/')[1] ? 'OtherDatabase' : 'OtherSystem';
 }
 

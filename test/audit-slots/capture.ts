@@ -1,11 +1,11 @@
 // One capture over servers that come and go: rows are written on one, and looked for in the log.
-import pg from 'pg';
+import type pg from 'pg';
 import type { RunningAudit } from '../../src/ports/audit-runtime.ts';
 import { type AuditedDatabase, auditSettings, connected, openAuditedDatabase, until } from '../parts/audited-database.ts';
 import { type CapturedEntry, createMemoryWriter, type MemoryWriter } from '../parts/memory-writer.ts';
 import type { Postgres } from '../parts/postgres.ts';
 
-export interface Place {
+interface Place {
   readonly admin: pg.Client;
   readonly database: AuditedDatabase;
   readonly run: RunningAudit;
