@@ -1,6 +1,6 @@
 // Who did it, as the canonical JSON that an entry carries (DESIGN §7).
 import canonicalize from 'canonicalize';
-import type { StatementContext } from './message.ts';
+import type { StatementContext } from './statement-context.ts';
 
 export const unattributed = '{"unattributed":true}';
 

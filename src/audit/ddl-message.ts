@@ -1,5 +1,5 @@
 // What our event triggers write into the WAL of a DDL command: parsed once its HMAC held (DESIGN §5, DDL).
-import type { StatementContext } from './message.ts';
+import type { StatementContext } from './statement-context.ts';
 
 /** One object of a command; rights after GRANT and REVOKE, columns of audited tables. */
 interface DdlObject {

@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../model/branded.ts';
 import type { EnvironmentReport, MendedCoverage } from '../ports/audit-coverage.ts';
 import type { CaptureConfiguration, MessageKey } from '../ports/audit-database.ts';
 import { type DdlMessage, ddlMessage } from './ddl-message.ts';
+import type { StatementContext } from './statement-context.ts';
 
 export const messagePrefix = 'rowseal';
 
@@ -17,16 +18,6 @@ export type Message =
   | { readonly kind: 'environment'; readonly capture: string; readonly report: EnvironmentReport }
   | { readonly kind: 'marker'; readonly capture: string; readonly nonce: string; readonly proven: string | undefined }
   | { readonly kind: 'configuration'; readonly capture: string; readonly configuration: CaptureConfiguration; readonly mended: readonly MendedCoverage[]; readonly since: string | undefined };
-
-export interface StatementContext {
-  readonly depth: number;
-  readonly user: string;
-  readonly role: string;
-  readonly effective: string;
-  readonly claims: string | null;
-  readonly application: string | null;
-  readonly client: string | null;
-}
 
 /** Where the message stands in the stream. */
 export interface MessagePlace {
