@@ -133,9 +133,8 @@ async function readUnpublished(covered: Sealed, lastJournal: number, context: Se
 function follow(object: JournalObject, before: Sealed, name: string): Unpublished {
   if (object.previous !== before.digest || object.sizeBefore !== before.edge.size) throw inconsistent('a journal object does not follow the one before it', name);
   const { state, entries } = trusted(name, () => decodeJournalBody(object));
-  const run = entryRun(encodeEntries(entries));
   const edge = before.edge.clone();
-  for (const hash of run.leafHashes) edge.append(hash);
+  const run = entryRun(encodeEntries(entries), edge);
   if (Buffer.compare(edge.root(), object.rootAfter) !== 0) throw inconsistent('the entries of a journal object do not give the root it names', name);
   return { sealed: { number: object.number, digest: object.digest, edge, state, time: object.time }, run };
 }

@@ -1,6 +1,6 @@
 // One commit: batches → one journal object. Creating it is the commit point (DESIGN §6, Sealing).
 import { journalKey, noPrevious, signJournal } from '../log/journal.ts';
-import { encodeJournalBody } from '../log/journal-body.ts';
+import { compressJournalBody, joinJournalBody } from '../log/journal-body.ts';
 import type { SigningKey } from '../log/keys.ts';
 import { encodeLogState, type LogState } from '../log/log-state.ts';
 import { sha256Hex, TreeEdge } from '../log/merkle.ts';
@@ -35,13 +35,14 @@ export interface SealContext {
 /** Throws WriterFenced when somebody else's object has the next number, and storage errors; then nothing changed in memory. */
 export async function sealBatches(batches: readonly Batch[], before: Sealed, context: SealContext): Promise<{ readonly sealed: Sealed; readonly run: EntryRun }> {
   await storeBlobs(batches, context.files);
-  const run = entryRun(joined(batches));
-  const edge = before.edge.clone();
-  for (const hash of run.leafHashes) edge.append(hash);
   const state = new Map(before.state);
   for (const batch of batches) state.set(batch.state.source, batch.state);
 
   const stateBytes = encodeLogState(state);
+  const { plain, entries } = joinJournalBody(stateBytes, batches.map((batch) => batch.entries.bytes));
+  const compressed = compressJournalBody(plain);
+  const edge = before.edge.clone();
+  const run = entryRun(entries, edge);
   const time = context.clock.now().toISOString();
   const number = before.number + 1;
   const header = {
@@ -54,7 +55,7 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
     time,
     stateDigest: sha256Hex(stateBytes),
   };
-  const bytes = await signJournal(header, await encodeJournalBody(stateBytes, run.encoded), context.key);
+  const bytes = await signJournal(header, await compressed, context.key);
   // If we die before this, nothing happened: the source sends the changes again. If we die after it, the restart reads the
   // object and the source resumes after it. Without an answer it is created again: `exists` with our bytes is a commit.
   const { same } = await context.files.create(journalKey(number), bytes, 'uncovered');
@@ -66,11 +67,6 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
     });
   }
   return { sealed: { number, digest: sha256Hex(bytes), edge, state, time }, run };
-}
-
-function joined(batches: readonly Batch[]): Buffer {
-  const [first] = batches;
-  return first !== undefined && batches.length === 1 ? first.entries.bytes : Buffer.concat(batches.map(({ entries }) => entries.bytes));
 }
 
 /** If we die between the blobs and the journal object, unnamed blobs stay, and the same changes will find and name them. */

@@ -11,6 +11,7 @@ const maxJournalBodyBytes = 256 * 1024 * 1024;
 const lengthBytes = 4;
 /** The fastest level: sealing waits for it, and entries of one table compress well at any. */
 const gzipLevel = 1;
+const leastChunkBytes = 16 * 1024;
 
 export interface JournalContent {
   readonly state: LogState;
@@ -18,15 +19,22 @@ export interface JournalContent {
   readonly entries: readonly Buffer[];
 }
 
-/** Compresses off the main thread. `state` is canonical JSON, `entries` are in bundle encoding. */
-export async function encodeJournalBody(state: Uint8Array, entries: Uint8Array): Promise<Buffer> {
-  if (lengthBytes + state.length + entries.length > maxJournalBodyBytes) {
-    throw new RowsealError('BadLogData', 'a batch too large for one journal object', { next: 'append smaller batches' });
-  }
+/** `state` is canonical JSON, `entries` are in bundle encoding, in parts. The returned entries are a view of the whole, where they follow each other. */
+export function joinJournalBody(state: Uint8Array, entries: readonly Uint8Array[]): { readonly plain: Buffer; readonly entries: Buffer } {
   const length = Buffer.alloc(lengthBytes);
   length.writeUInt32BE(state.length);
-  const plain = Buffer.concat([length, state, entries]);
-  return new Promise((resolve, reject) => gzip(plain, { level: gzipLevel }, (error, body) => (error ? reject(error) : resolve(body))));
+  const plain = Buffer.concat([length, state, ...entries]);
+  if (plain.length > maxJournalBodyBytes) {
+    throw new RowsealError('BadLogData', 'a batch too large for one journal object', { next: 'append smaller batches' });
+  }
+  return { plain, entries: plain.subarray(lengthBytes + state.length) };
+}
+
+/** Compresses what `joinJournalBody` gave, off the main thread. */
+export async function compressJournalBody(plain: Uint8Array): Promise<Buffer> {
+  // In few pieces: each is a turn of the event loop.
+  const options = { level: gzipLevel, chunkSize: Math.max(leastChunkBytes, Math.ceil(plain.length / 8)) };
+  return new Promise((resolve, reject) => gzip(plain, options, (error, body) => (error ? reject(error) : resolve(body))));
 }
 
 /** State and entries of an object that `openJournal` accepted. Throws BadLogData when they are not what its header says. */

@@ -38,7 +38,7 @@ export function journalKey(number: number): string {
   return `journal/${String(number).padStart(20, '0')}`;
 }
 
-/** The object's bytes; `body` is what `encodeJournalBody` gave. */
+/** The object's bytes; `body` is what `compressJournalBody` gave. */
 export async function signJournal(header: JournalHeader, body: Uint8Array, key: SigningKey): Promise<Buffer> {
   const text = [
     `${header.origin}/journal/v1`,

@@ -4,10 +4,18 @@ import { treeSize, type TreeSize } from '../model/branded.ts';
 import { RowsealError } from '../model/errors.ts';
 
 export const hashBytes = 32;
+/** Of the subtree under a full tile of level 0. */
+const tileHeight = 8;
+const tileWidth = 2 ** tileHeight;
 
 /** SHA-256 of any bytes. */
 export function sha256(bytes: Uint8Array): Buffer {
   return hash('sha256', bytes, 'buffer');
+}
+
+/** The same into `target`: by way of text, which costs a third of a buffer of its own. */
+export function putSha256(bytes: Uint8Array, target: Buffer, at: number): void {
+  target.write(hash('sha256', bytes, 'hex'), at, hashBytes, 'hex');
 }
 
 export function sha256Hex(bytes: Uint8Array): string {
@@ -71,13 +79,37 @@ export class TreeEdge {
 
   /** Appends one leaf by its hash. */
   append(leaf: Uint8Array): void {
-    let node = leaf;
-    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2)) {
+    this.#appendSubtree(leaf, 0);
+  }
+
+  /** Appends leaves whose hashes follow each other; resolves with the roots of the tiles of level 0 that they complete. */
+  appendAll(leaves: Buffer): Buffer[] {
+    const roots: Buffer[] = [];
+    const step = tileWidth * hashBytes;
+    for (let at = 0; at < leaves.length; ) {
+      const whole = this.#size % tileWidth === 0 && at + step <= leaves.length;
+      const subtree = whole ? tileRoot(leaves.subarray(at, at + step)) : leaves.subarray(at, at + hashBytes);
+      const root = this.#appendSubtree(subtree, whole ? tileHeight : 0);
+      if (root !== undefined) roots.push(Buffer.from(root));
+      at += whole ? step : hashBytes;
+    }
+    return roots;
+  }
+
+  /** Appends a complete subtree of this height; resolves with the root of the tile of level 0 that it completes. */
+  #appendSubtree(subtree: Uint8Array, startHeight: number): Uint8Array | undefined {
+    let node = subtree;
+    let height = startHeight;
+    let root = height === tileHeight ? node : undefined;
+    for (let rest = Math.floor(this.#size / 2 ** height); rest % 2 === 1; rest = Math.floor(rest / 2)) {
       const left = this.#hashes.pop();
       if (left !== undefined) node = nodeHash(left, node);
+      height += 1;
+      if (height === tileHeight) root = node;
     }
     this.#hashes.push(node);
-    this.#size += 1;
+    this.#size += 2 ** startHeight;
+    return root;
   }
 
   root(): Buffer {
@@ -88,6 +120,20 @@ export class TreeEdge {
     }
     return root === undefined ? emptyRoot() : Buffer.from(root);
   }
+}
+
+/** The root over the hashes of one full tile, computed in place in one buffer. */
+function tileRoot(leaves: Buffer): Buffer {
+  const pair = Buffer.allocUnsafe(1 + 2 * hashBytes);
+  pair[0] = 1;
+  const nodes = Buffer.from(leaves);
+  for (let count = tileWidth / 2; count >= 1; count /= 2) {
+    for (let index = 0; index < count; index++) {
+      nodes.copy(pair, 1, 2 * index * hashBytes, 2 * (index + 1) * hashBytes);
+      putSha256(pair, nodes, index * hashBytes);
+    }
+  }
+  return nodes.subarray(0, hashBytes);
 }
 
 /** Sizes go beyond 32 bits, so no bit operators. */

@@ -1,7 +1,7 @@
 // What publishing must know of a published tree to go on: its partial tiles and its partial bundle. A pure function of the journal.
-import { entryEnd } from './bundle.ts';
-import { hashBytes, leafHash, nodeHash, rootOfHashes } from './merkle.ts';
-import { bundleKey, partialTiles, tileKey, type TileId, tileWidth } from './tile.ts';
+import { entryEnd, lengthBytes, maxEntryBytes } from './bundle.ts';
+import { hashBytes, nodeHash, putSha256, rootOfHashes, type TreeEdge } from './merkle.ts';
+import { bundleKey, partialTiles, tileKey, tileWidth } from './tile.ts';
 
 export interface TreeFront {
   readonly size: number;
@@ -11,10 +11,13 @@ export interface TreeFront {
   readonly bundle: Uint8Array;
 }
 
-/** Entries that follow each other, in bundle encoding, with their leaf hashes. */
+/** Entries that follow each other, in bundle encoding, hashed at their place in a tree. */
 export interface EntryRun {
   readonly encoded: Buffer;
-  readonly leafHashes: readonly Uint8Array[];
+  /** Of the leaves, one after the other. */
+  readonly hashes: Buffer;
+  /** Roots of the tiles of level 0 that end in this run. */
+  readonly tileRoots: readonly Uint8Array[];
 }
 
 /** A tile or a bundle; a partial one is covered, and may expire, once the full one is there. */
@@ -26,25 +29,35 @@ export interface TreeObject {
 
 export const emptyFront: TreeFront = { size: 0, levels: [], bundle: new Uint8Array(0) };
 
-/** Hashes encoded entries, in order. Throws BadLogData when they end within one. */
-export function entryRun(encoded: Buffer): EntryRun {
-  const leafHashes: Uint8Array[] = [];
-  for (let at = 0; at < encoded.length; ) {
-    const end = entryEnd(encoded, at);
-    leafHashes.push(leafHash(encoded.subarray(at + 2, end)));
-    at = end;
+/** Hashes encoded entries, in order, and appends them to `edge`. Throws BadLogData when they end within one. */
+export function entryRun(encoded: Buffer, edge: TreeEdge): EntryRun {
+  const hashes = leafHashes(encoded);
+  return { encoded, hashes, tileRoots: edge.appendAll(hashes) };
+}
+
+function leafHashes(encoded: Buffer): Buffer {
+  let count = 0;
+  for (let at = 0; at < encoded.length; count += 1) at = entryEnd(encoded, at);
+  const hashes = Buffer.allocUnsafe(count * hashBytes);
+  const leaf = Buffer.allocUnsafe(1 + maxEntryBytes);
+  leaf[0] = 0;
+  let start = 0;
+  for (let index = 0; index < count; index += 1) {
+    const end = entryEnd(encoded, start);
+    encoded.copy(leaf, 1, start + lengthBytes, end);
+    putSha256(leaf.subarray(0, 1 + end - start - lengthBytes), hashes, index * hashBytes);
+    start = end;
   }
-  return { encoded, leafHashes };
+  return hashes;
 }
 
 /** The front after the runs, and every object that this size of the tree needs and the old one had not: full ones first. */
 export function growFront(front: TreeFront, runs: readonly EntryRun[]): { readonly front: TreeFront; readonly objects: readonly TreeObject[] } {
-  const hashes = runs.flatMap((run) => run.leafHashes);
-  const size = front.size + hashes.length;
+  const added = runs.reduce((sum, { hashes }) => sum + hashes.length / hashBytes, 0);
   const bundles = cutBundles(front, runs);
-  const tiles = growTiles(front, hashes);
-  const grown: TreeFront = { size, levels: tiles.levels, bundle: bundles.rest };
-  return { front: grown, objects: [...bundles.objects, ...tiles.objects, ...(hashes.length === 0 ? [] : partialObjects(grown))] };
+  const tiles = growTiles(front, runs);
+  const grown: TreeFront = { size: front.size + added, levels: tiles.levels, bundle: bundles.rest };
+  return { front: grown, objects: [...bundles.objects, ...tiles.objects, ...(added === 0 ? [] : partialObjects(grown))] };
 }
 
 /** The root of the front's tree; the partial tiles of all levels cover it. */
@@ -77,38 +90,62 @@ function joinRight(hashes: readonly Uint8Array[], right: Uint8Array): Uint8Array
   return root;
 }
 
-function growTiles(front: TreeFront, leaves: readonly Uint8Array[]): { levels: Uint8Array[][]; objects: TreeObject[] } {
+function growTiles(front: TreeFront, runs: readonly EntryRun[]): { levels: Uint8Array[][]; objects: TreeObject[] } {
   const levels = front.levels.map((hashes) => [...hashes]);
   const objects: TreeObject[] = [];
   const next = front.levels.map((_, level) => Math.floor(front.size / tileWidth ** (level + 1)));
+  const full = (level: number, bytes: Uint8Array): void => {
+    const index = next[level] ?? 0;
+    objects.push({ key: tileKey({ level, index, width: tileWidth }), bytes, partial: false });
+    next[level] = index + 1;
+  };
   const add = (level: number, hash: Uint8Array): void => {
     const hashes = (levels[level] ??= []);
     hashes.push(hash);
     if (hashes.length < tileWidth) return;
-    const tile: TileId = { level, index: next[level] ?? 0, width: tileWidth };
-    objects.push({ key: tileKey(tile), bytes: Buffer.concat(hashes, tileWidth * hashBytes), partial: false });
-    next[level] = tile.index + 1;
+    full(level, Buffer.concat(hashes, tileWidth * hashBytes));
     levels[level] = [];
     add(level + 1, rootOfHashes(hashes));
   };
-  for (const leaf of leaves) add(0, leaf);
+  const leaves = Buffer.concat([...(levels[0] ?? []), ...runs.map(({ hashes }) => hashes)]);
+  const step = tileWidth * hashBytes;
+  const fullEnd = leaves.length - (leaves.length % step);
+  for (let at = 0; at < fullEnd; at += step) full(0, leaves.subarray(at, at + step));
+  if (leaves.length > 0) levels[0] = hashesOf(Buffer.from(leaves.subarray(fullEnd)));
+  // The sealing computed the roots of these tiles on its way.
+  for (const root of runs.flatMap(({ tileRoots }) => tileRoots)) add(1, root);
   return { levels, objects };
 }
 
+function hashesOf(bytes: Buffer): Buffer[] {
+  return Array.from({ length: bytes.length / hashBytes }, (_, index) => bytes.subarray(index * hashBytes, (index + 1) * hashBytes));
+}
+
+/** Bundles are views of a run where they lie within one. */
 function cutBundles(front: TreeFront, runs: readonly EntryRun[]): { objects: TreeObject[]; rest: Buffer } {
-  const encoded = Buffer.concat([front.bundle, ...runs.map((run) => run.encoded)]);
   const objects: TreeObject[] = [];
   let index = Math.floor(front.size / tileWidth);
-  let start = 0;
-  let count = 0;
-  for (let at = 0; at < encoded.length; ) {
-    at = entryEnd(encoded, at);
-    count += 1;
-    if (count < tileWidth) continue;
-    objects.push({ key: bundleKey({ index, width: tileWidth }), bytes: encoded.subarray(start, at), partial: false });
-    index += 1;
-    start = at;
-    count = 0;
+  let count = front.size % tileWidth;
+  let parts: Uint8Array[] = [front.bundle];
+  for (const { encoded } of runs) {
+    let start = 0;
+    for (let at = 0; at < encoded.length; ) {
+      at = entryEnd(encoded, at);
+      count += 1;
+      if (count < tileWidth) continue;
+      objects.push({ key: bundleKey({ index, width: tileWidth }), bytes: joined([...parts, encoded.subarray(start, at)]), partial: false });
+      parts = [];
+      index += 1;
+      start = at;
+      count = 0;
+    }
+    parts.push(encoded.subarray(start));
   }
-  return { objects, rest: Buffer.from(encoded.subarray(start)) };
+  return { objects, rest: Buffer.concat(parts) };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const filled = parts.filter(({ length }) => length > 0);
+  const [first] = filled;
+  return first !== undefined && filled.length === 1 ? first : Buffer.concat(filled);
 }

@@ -16,10 +16,15 @@ const leaves = entries.map(leafHash);
 /** All objects ever published while the tree grew through these sizes. */
 function publishThrough(sizes: readonly number[]) {
   const objects = new Map<string, Uint8Array>();
+  const edge = new TreeEdge();
   let front = emptyFront;
   for (const size of sizes) {
-    const grown = growFront(front, [entryRun(encodeEntries(entries.slice(front.size, size)))]);
+    // In two runs, as two journal objects under one publication are.
+    const middle = Math.floor((front.size + size) / 2);
+    const runs = [entries.slice(front.size, middle), entries.slice(middle, size)].map((part) => entryRun(encodeEntries(part), edge));
+    const grown = growFront(front, runs);
     front = grown.front;
+    expect(edge.root()).toEqual(rootOfFront(front));
     for (const { key, bytes } of grown.objects) objects.set(key, bytes);
   }
   return { front, objects };
