@@ -69,6 +69,8 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
       // After the commit, and not before. If we die before the server hears of it, it sends the same again, and it is known by position.
       if (batch.state.marker !== undefined) stream.confirm(batch.state.marker.commitLsn);
       if (batch.entries.count > 0) housekeeping.activity = true;
+      // What could not be handed over meanwhile: nobody else may come to do it.
+      if (capture.ready().entries > 0) void handOver(capture, window);
     },
     onFailure: fail,
   });
@@ -118,7 +120,7 @@ async function follow({ database, stream, capture, window, check, signal }: Foll
       if (capture.ready().bytes >= handOverBytes) await handOver(capture, window);
     }
     // A state without entries can wait: housekeeping hands it over within seconds.
-    if (capture.ready().entries > 0) await handOver(capture, window);
+    if (capture.ready().entries > 0 && window.roomy()) await handOver(capture, window);
   }
 }
 

@@ -33,25 +33,29 @@ export async function withRetries<T>(context: RetryContext, object: string, atte
   }
 }
 
+/** Aborting with a reason of one's own spares making an error that nobody reads, hundreds of times a second. */
+const attemptEnded = 'the attempt ended';
+
 /** One attempt, with a deadline of its own: a store that hangs must not hold the log for ever. */
 async function limited<T>({ clock, signal }: RetryContext, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
   const done = new AbortController();
-  const late = new AbortController();
-  const timer = clock.sleep(attemptDeadlineMs, AbortSignal.any([done.signal, signal])).then(
-    () => late.abort(new RowsealError('StorageUnreachable', 'the storage did not answer in time', { retryable: true })),
+  const limit = new AbortController();
+  const timer = clock.sleep(attemptDeadlineMs, done.signal).then(
+    () => limit.abort(new RowsealError('StorageUnreachable', 'the storage did not answer in time', { retryable: true })),
     () => undefined,
   );
-  const limit = AbortSignal.any([late.signal, signal]);
   const { promise: stopped, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(limit.reason);
-  // Taken off again below: a combined signal that still has a listener is never collected.
-  limit.addEventListener('abort', onAbort, { once: true });
-  if (limit.aborted) onAbort();
+  const onLimit = (): void => reject(limit.signal.reason);
+  const onAbort = (): void => limit.abort(signal.reason);
+  limit.signal.addEventListener('abort', onLimit, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([attempt(limit), stopped]);
+    return await Promise.race([attempt(limit.signal), stopped]);
   } finally {
-    limit.removeEventListener('abort', onAbort);
-    done.abort();
+    limit.signal.removeEventListener('abort', onLimit);
+    signal.removeEventListener('abort', onAbort);
+    done.abort(attemptEnded);
     await timer;
   }
 }

@@ -5,6 +5,8 @@ import type { Batch, LogWriter } from '../ports/log-writer.ts';
 export interface SealingWindow {
   /** Hands a batch over; resolves at once unless too much is under way. */
   append(batch: Batch): Promise<void>;
+  /** True while a small batch is better handed over than kept to grow. */
+  readonly roomy: () => boolean;
   /** Waits for everything that was handed over. */
   drain(): Promise<void>;
   readonly sealed: () => SourceState;
@@ -23,7 +25,9 @@ export interface SealingWindowOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-const maxBatches = 64;
+const maxBatches = 1024;
+/** From here on batches grow instead: each costs the log a little, whatever its size. */
+const manyBatches = 512;
 const maxBytes = 16 * 1024 * 1024;
 
 export function createSealingWindow(options: SealingWindowOptions): SealingWindow {
@@ -50,6 +54,7 @@ export function createSealingWindow(options: SealingWindowOptions): SealingWindo
       underWay.push({ done: seal(batch, size), sinceMs: options.monotonicMs() });
       while (full()) await underWay[0]?.done;
     },
+    roomy: () => underWay.length < manyBatches,
     drain: async () => {
       while (underWay.length > 0) await underWay[0]?.done;
     },

@@ -23,7 +23,7 @@ export async function openFilesystemStore(path: string): Promise<LogStore> {
     await files.folder(root);
     if (!(await stat(root)).isDirectory()) throw new RowsealError('StorageRefused', 'this is not a folder', { object: location, next: 'choose a folder' });
     for (const name of await readdir(root)) {
-      if (name.startsWith(temporaryPrefix)) await files.remove(join(root, name));
+      if (name.startsWith(temporaryPrefix)) await files.removeFolder(join(root, name));
     }
     return createStore({ root, location, files, temporary: await mkdtemp(join(root, temporaryPrefix)) });
   } catch (error) {
@@ -57,8 +57,8 @@ function createStore(place: Place): LogStore {
     assertOpen(signal);
     const current = await reader.read(checkpointName, signal);
     if (!sameBytes(current, expected)) return false;
-    const temporary = nextTemporary();
     return guarded(place, 'replace checkpoint', async () => {
+      const temporary = nextTemporary();
       await writeTemporary(place, temporary, bytes);
       // If we die before the rename, the restart finds the old checkpoint and the digest record of the new one, and replaces
       // it then. Two processes can both pass the comparison; the journal has fenced one of them by then, and the other one
@@ -73,7 +73,7 @@ function createStore(place: Place): LogStore {
     create: async (key, bytes, { signal }) => {
       assertOpen(signal);
       if (key === checkpointName) throw new RowsealError('BadUsage', 'checkpoint is replaced, not created');
-      return createFile(place, { key, temporary: nextTemporary(), bytes });
+      return createFile(place, { key, nextTemporary, bytes });
     },
     replaceCheckpoint: (bytes, expected, signal) => {
       const turn = replacing.then(() => replace(bytes, expected, signal));
@@ -88,26 +88,27 @@ function createStore(place: Place): LogStore {
     close: async () => {
       closed = true;
       await replacing;
-      await place.files.remove(place.temporary);
+      await place.files.removeFolder(place.temporary);
     },
   };
 }
 
 interface NewFile {
   readonly key: string;
-  readonly temporary: string;
+  readonly nextTemporary: () => string;
   readonly bytes: Uint8Array;
 }
 
-async function createFile(place: Place, { key, temporary, bytes }: NewFile): Promise<'created' | 'exists'> {
+async function createFile(place: Place, { key, nextTemporary, bytes }: NewFile): Promise<'created' | 'exists'> {
   const target = pathOf(place.root, key);
   return guarded(place, `write ${key}`, async () => {
+    const temporary = nextTemporary();
     await writeTemporary(place, temporary, bytes);
     await place.files.folder(dirname(target));
     // If we die before the link, the name does not exist and the restart removes the temporary file; after it, the name
     // holds the whole, fsynced file, since a link never shows a part of one.
     const outcome = await place.files.link(temporary, target);
-    await place.files.remove(temporary);
+    await place.files.removeFile(temporary);
     return outcome;
   });
 }
@@ -119,13 +120,13 @@ async function guarded<T>(place: Place, action: string, work: () => Promise<T>):
       return await work();
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || attempt === attempts) throw storageError(error, action, place.location);
+      place.files.forgetFolders();
     }
   }
 }
 
 async function writeTemporary(place: Place, temporary: string, bytes: Uint8Array): Promise<void> {
   await place.files.folder(place.temporary);
-  await place.files.remove(temporary);
   await place.files.write(temporary, bytes);
 }
 
@@ -140,8 +141,8 @@ async function probe(place: Place, nextTemporary: () => string): Promise<void> {
     if (['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(errnoOf(error))) throw notWriteOnce(place, 'this file system has no hard links', error);
     throw storageError(error, 'write into the folder', place.location);
   } finally {
-    await place.files.remove(file);
-    await place.files.remove(name);
+    await place.files.removeFile(file);
+    await place.files.removeFile(name);
   }
 }
 
