@@ -58,14 +58,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   return {
     captureName: nameOf,
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
-    lineage: async (signal) => {
-      try {
-        return await readLineage(target, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        throw statementError(error, 'reading the timelines', object);
-      }
-    },
+    lineage: (signal) => readLineage(target, signal),
     install: (origin, settings, signal) =>
       run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
     look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
