@@ -42,7 +42,7 @@ bench-capture: install ## What capturing costs and how fast it is, beside Debezi
 
 soak: install ## The properties at length: policies under 1,000 pairs and 100 transitions, capturing under 1,000 faults
 	@ROWSEAL_PAIRS=1000 ROWSEAL_TRANSITIONS=100 ROWSEAL_KILLED_TRANSITIONS=20 vitest run test/properties --testTimeout=7200000
-	@ROWSEAL_KILLS=200 ROWSEAL_FAULTS=1000 vitest run test/end-to-end/kill.test.ts test/audit-soak test/audit-oracle --testTimeout=7200000
+	@ROWSEAL_KILLS=200 ROWSEAL_FAULTS=1000 ROWSEAL_ORACLE_TRANSACTIONS=2000 ROWSEAL_MAJORS=all vitest run test/end-to-end/kill.test.ts test/audit-soak test/audit-oracle --testTimeout=7200000
 
 build: install ## Compile to dist/ for shipping
 	npm run --silent build

@@ -109,12 +109,15 @@ interface Following {
 async function follow({ database, stream, capture, window, check, signal }: Following): Promise<void> {
   const decoder = database.decoder(capture.tableOf);
   let proven = check === undefined;
+  let xid = 0;
   for await (const frames of stream.frames) {
     for (const frame of frames) {
       const event = decoder.decode(frame);
       if (!proven && check !== undefined) proven = check.see(event);
+      if (event.type === 'begin') xid = event.xid;
       if (event.type === 'relation' && !capture.knows(event.relation.oid)) {
-        capture.learn(event.relation.oid, event.relation, await database.partition(event.relation.oid, signal));
+        const { oid } = event.relation;
+        capture.learn(oid, event.relation, await database.partition({ oid, xid }, signal));
       }
       capture.accept(event);
       if (capture.ready().bytes >= handOverBytes) await handOver(capture, window);

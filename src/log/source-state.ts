@@ -22,7 +22,7 @@ export interface SealedMarker {
 }
 
 /** A timeline that the server has left, and where its WAL ends for the one after it. */
-export interface PastTimeline {
+interface PastTimeline {
   readonly timeline: number;
   readonly end: Lsn;
 }

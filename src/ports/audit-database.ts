@@ -146,8 +146,8 @@ export interface AuditDatabase {
   /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
   emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
-  /** A table that the configuration in force does not name yet, such as a new partition; undefined when it is gone already. */
-  partition(oid: number, signal: AbortSignal): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined>;
+  /** A table that the configuration in force does not name yet, such as a new partition, first written by this transaction; undefined when it is gone already. */
+  partition(made: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined>;
   decoder(tableOf: (oid: number) => DecodedTable | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
 }

@@ -1,5 +1,5 @@
 // What the AuditPolicies of one database and one log declare together.
-import { type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
+import { type ObjectKey, resolveRef, type Resource } from '../model/kinds.ts';
 import type { AuditedTable, AuditSettings } from '../ports/audit-settings.ts';
 
 const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];

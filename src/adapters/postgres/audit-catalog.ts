@@ -33,12 +33,6 @@ export interface AuditCatalog {
 }
 
 /** A declared name means the table that bears it, or else the one that was recorded under it: a rename takes nobody out of the log. */
-/** Every operation of the tables themselves, and their generated columns where the server can send them (PostgreSQL 18). */
-export function publishesAllSql(publication: string): string {
-  const generated = `coalesce(to_jsonb(${publication}) ->> 'pubgencols', 's') = 's'`;
-  return `${['pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate'].map((column) => `${publication}.${column}`).join(' and ')} and not ${publication}.pubviaroot and ${generated}`;
-}
-
 const tablesSql = ({ digest, recorded }: Installed) => `
 with declared as (
   select d.s, d.t, d.n from unnest($1::text[], $2::text[]) with ordinality as d(s, t, n)
@@ -61,7 +55,7 @@ select c.oid::int8::text as oid, s.nspname::text as schema, c.relname::text as "
          where i.indrelid = c.oid and i.indisprimary order by a.attname) as key,
   ${standingTriggersSql('c.oid')} as triggers,
   coalesce((select case when r.prqual is null and r.prattrs is null then 'whole' else 'filtered' end from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid), 'none') as publication,
-  exists (select from publication b where ${publishesAllSql('b')}) as operations,
+  exists (select from publication b where b.pubinsert and b.pubupdate and b.pubdelete and b.pubtruncate and not b.pubviaroot) as operations,
   concat_ws(' ', (select concat_ws(':', b.oid, b.version) from publication b),
     (select concat_ws(':', r.oid, r.xmin) from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid),
     (select string_agg(concat_ws(':', i.inhparent, i.xmin), ',' order by i.inhparent) from pg_inherits i where i.inhrelid = c.oid)) as pieces,
@@ -137,16 +131,4 @@ async function absentTables(query: RunQuery, missing: AuditSettings['tables']): 
   );
   const isOther = ({ schema, table }: { schema: string; table: string }) => others.some((other) => other.schema === schema && other.table === table);
   return missing.map(({ schema, table }) => ({ schema, table, problem: isOther({ schema, table }) ? 'NotATable' : 'Missing' }));
-}
-
-/** A table that appeared after the configuration was written; undefined when it is gone already. */
-export async function readPartition(query: RunQuery, oid: number): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined> {
-  const [row] = await query<{ ancestors: readonly string[]; key: readonly string[] }>(
-    `select array(select a.relid::oid::int8::text from pg_partition_ancestors(c.oid) with ordinality as a(relid, n) where a.relid <> c.oid order by a.n) as ancestors,
-       array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-         where i.indrelid = c.oid and i.indisprimary order by a.attname) as key
-     from pg_class c where c.oid = $1`,
-    [oid],
-  );
-  return row === undefined ? undefined : { ancestors: row.ancestors.map(Number), key: row.key };
 }

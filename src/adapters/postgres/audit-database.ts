@@ -8,12 +8,12 @@ import type { AuditDatabase, ChangeStream, MessageKey, SourceFacts } from '../..
 import type { Randomness } from '../../ports/clock.ts';
 import type { ConnectionTarget, ServerFacts } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { readPartition } from './audit-catalog.ts';
 import { createCoverage } from './coverage.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import type { Fence } from './fence.ts';
 import { guardByFence } from './fence-audit.ts';
 import { installAudit, removeAudit } from './install-audit.ts';
+import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { openStream } from './replication.ts';
 import type { RunQuery, Session } from './session.ts';
@@ -58,7 +58,14 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   return {
     captureName: nameOf,
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
-    lineage: (signal) => readLineage(target, signal),
+    lineage: async (signal) => {
+      try {
+        return await readLineage(target, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        throw statementError(error, 'reading the timelines', object);
+      }
+    },
     install: (origin, settings, signal) =>
       run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
     look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
@@ -75,7 +82,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
     decoder: createDecoder,
-    partition: (oid, signal) => run('looking a partition up', signal, (query) => readPartition(query, oid)),
+    partition: (made, signal) => findPartition((action) => run('looking a partition up', signal, action), made, signal),
     stream: (origin, from, signal) => {
       const name = nameOf(origin);
       logger.debug({ slot: name, from: formatLsn(from) }, 'starting to stream');
