@@ -71,5 +71,10 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
 
 /** If we die between the blobs and the journal object, unnamed blobs stay, and the same changes will find and name them. */
 async function storeBlobs(batches: readonly Batch[], files: LogFiles): Promise<void> {
-  for (const blob of batches.flatMap((batch) => batch.blobs ?? [])) await files.createBlob(`blobs/sha256/${sha256Hex(blob)}`, blob);
+  for (const blob of batches.flatMap((batch) => batch.blobs ?? [])) await files.createBlob(blobKey(sha256Hex(blob)), blob);
+}
+
+/** Where a payload is stored that was too large for its entry. */
+export function blobKey(digest: string): string {
+  return `blobs/sha256/${digest}`;
 }

@@ -5,11 +5,12 @@ import { growFront, type TreeFront } from '../log/tree-front.ts';
 import type { SourceState } from '../log/source-state.ts';
 import { describeError, RowsealError, toRowsealError } from '../model/errors.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Batch, LogWriter, LogWriterStatus } from '../ports/log-writer.ts';
+import type { Batch, LogWriter, LogWriterStatus, SealedEntry } from '../ports/log-writer.ts';
 import { publish, type Published } from './publish.ts';
 import type { Recovered, Unpublished } from './recover.ts';
 import { renewUncovered } from './renew.ts';
-import { type SealContext, type Sealed, sealBatches } from './seal.ts';
+import { blobKey, type SealContext, type Sealed, sealBatches } from './seal.ts';
+import { sealedEntries } from './sealed-entries.ts';
 import { SealingQueue, type WaitingBatch } from './sealing-queue.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -83,6 +84,14 @@ export class SealingWriter implements LogWriter {
       ...(this.#sealed.time === undefined ? {} : { sealedAt: this.#sealed.time }),
       ...(this.#published.time === undefined ? {} : { publishedAt: this.#published.time }),
     };
+  }
+
+  sealed(fromLeaf: number, signal: AbortSignal): AsyncIterable<SealedEntry> {
+    return sealedEntries({ front: this.#front, runs: this.#pending.map(({ run }) => run), fromLeaf }, this.#options.context.files, signal);
+  }
+
+  blob(digest: string): Promise<Uint8Array | undefined> {
+    return this.#options.context.files.read(blobKey(digest));
   }
 
   async append(batch: Batch, signal: AbortSignal): Promise<void> {

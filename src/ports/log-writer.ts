@@ -11,6 +11,12 @@ export interface Batch {
   readonly blobs?: readonly Uint8Array[];
 }
 
+export interface SealedEntry {
+  readonly leafIndex: number;
+  /** Canonical JSON. */
+  readonly entry: Uint8Array;
+}
+
 export interface LogWriterStatus {
   readonly treeSize: number;
   readonly sealedSize: number;
@@ -34,6 +40,10 @@ export interface LogWriter {
    */
   append(batch: Batch, signal: AbortSignal): Promise<void>;
   status(): LogWriterStatus;
+  /** Everything that is sealed at the call, from a leaf on, in order. Absent where the log cannot be read back. */
+  sealed?(fromLeaf: number, signal: AbortSignal): AsyncIterable<SealedEntry>;
+  /** A payload that an entry names by its digest (hex), as far as it is stored. */
+  blob?(digest: string, signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** Rejects when the writer can no longer go on by itself; the owner opens a new one, which recovers. */
   readonly failed: Promise<never>;
   /** Seals what waits, publishes everything, and stops. */

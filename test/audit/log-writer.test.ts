@@ -43,6 +43,21 @@ describe.each(stores)('a log %s', (_name, place) => {
     expect(checked.digests).toBe(9);
   });
 
+  it('reads back what it sealed from any leaf on: whole bundles, the partial one, and what is not published yet', async () => {
+    const open = place();
+    const writer = await openLogWriter(writerOptions(await open()));
+    await writer.append(batchOf(0, 700), signal);
+    await writer.close(signal);
+    const again = await openLogWriter(writerOptions(await open(), { publishing: { maxDelayMs: 3_600_000 } }));
+    await again.append(batchOf(700, 777), signal);
+    for (const from of [0, 1, 255, 256, 600, 700, 776, 777]) {
+      const leaves: { readonly leafIndex: number; readonly entry: string }[] = [];
+      for await (const { leafIndex, entry } of again.sealed?.(from, signal) ?? []) leaves.push({ leafIndex, entry: Buffer.from(entry).toString('utf8') });
+      expect(leaves).toEqual(Array.from({ length: 777 - from }, (_, at) => ({ leafIndex: from + at, entry: Buffer.from(entryOf(from + at)).toString('utf8') })));
+    }
+    await again.close(signal);
+  });
+
   it('commits what waits together, in the order of the calls', async () => {
     const open = place();
     const writer = await openLogWriter(writerOptions(await open(), { sealing: { maxDelayMs: 50, maxBytes: 1024 * 1024 } }));

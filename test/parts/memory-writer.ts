@@ -1,6 +1,7 @@
 // A log that keeps batches in memory, in the place of the real writer: commits after a moment, in order, or not at all.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeEntries } from '../../src/log/bundle.ts';
+import { sha256Hex } from '../../src/log/merkle.ts';
 import type { SourceState } from '../../src/log/source-state.ts';
 import type { Batch, LogWriter } from '../../src/ports/log-writer.ts';
 
@@ -33,6 +34,11 @@ export function createMemoryWriter(origin = 'test.example/log'): MemoryWriter {
       tail = turn;
       await turn;
     },
+    async *sealed(fromLeaf) {
+      const all = batches.flatMap((batch) => decodeEntries(batch.entries.bytes));
+      for (const [leafIndex, entry] of all.entries()) if (leafIndex >= fromLeaf) yield { leafIndex, entry };
+    },
+    blob: async (digest) => batches.flatMap((batch) => batch.blobs ?? []).find((bytes) => sha256Hex(bytes) === digest),
     status: () => ({ treeSize: 0, sealedSize: batches.reduce((sum, batch) => sum + batch.entries.count, 0), rootHash: '' }),
     failed: new Promise<never>(() => undefined),
     close: async () => tail,
