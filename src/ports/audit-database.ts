@@ -4,7 +4,10 @@ import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
 import type { EnvironmentReport, CoverageProblem, MendedCoverage, TableCoverage } from './audit-coverage.ts';
 import type { AuditSettings } from './audit-settings.ts';
+import type { RelationShape } from './relation-shape.ts';
 import type { Snapshot } from './snapshot.ts';
+
+export type { RelationShape } from './relation-shape.ts';
 
 /** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
 export interface ConfiguredTable {
@@ -63,15 +66,6 @@ export interface SourceFacts {
 export interface StreamFrame {
   readonly walStart: Lsn;
   readonly data: Uint8Array;
-}
-
-/** `type` is PostgreSQL's own name (`int4`, `_text`), with its schema unless built in, or `oid:<number>` where the stream did not name it. */
-export interface RelationShape {
-  readonly oid: number;
-  readonly schema: string;
-  readonly table: string;
-  readonly replicaIdentity: 'default' | 'nothing' | 'full' | 'index';
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly typeModifier: number; readonly identity: boolean }[];
 }
 
 /** One changed row, valid until the next frame is decoded: whoever wants its bytes has them written where they belong. */

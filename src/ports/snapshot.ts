@@ -1,6 +1,6 @@
 // The rows of a database as they were at one point of its WAL, for baselines and for comparing with the log (DESIGN §5, Baseline).
 import type { Lsn } from '../model/branded.ts';
-import type { RelationShape } from './audit-database.ts';
+import type { RelationShape } from './relation-shape.ts';
 
 /** A table that holds rows itself: declared, or a leaf of a declared partitioned table. */
 export interface SnapshotTable {

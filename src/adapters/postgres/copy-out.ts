@@ -95,5 +95,5 @@ function submittable(text: string, queue: RowQueue): pg.Submittable {
     handleEmptyQuery: nothing,
     handleCopyInResponse: nothing,
   };
-  return handlers as pg.Submittable;
+  return handlers;
 }
