@@ -36,7 +36,7 @@ export function lossOf(state: SourceState, { slot, server, lineage }: ResumeFact
 }
 
 /** Whether the slot gives everything that commits from `from` on. */
-function slotProblem(slot: SlotFacts | undefined, from: Lsn): GapReason | undefined {
+export function slotProblem(slot: SlotFacts | undefined, from: Lsn): GapReason | undefined {
   if (slot === undefined) return 'SlotMissing';
   if (!slot.ours) return 'SlotForeign';
   if (!slot.usable || slot.confirmedFlushLsn === undefined) return 'SlotUnusable';

@@ -1,18 +1,16 @@
 // Sealing what was lost: one entry that says what and why, in the batch that opens the next incarnation (DESIGN §5, Slots).
 import { encodedEntries } from '../log/bundle.ts';
-import { formatLsn } from '../model/branded.ts';
+import { formatLsn, type Lsn } from '../model/branded.ts';
 import type { Lineage, SourceState } from '../log/source-state.ts';
-import type { AuditDatabase, SlotFacts, SourceFacts } from '../ports/audit-database.ts';
+import type { SlotFacts, SourceFacts } from '../ports/audit-database.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { LogWriter } from '../ports/log-writer.ts';
 import { canonical, unattributed } from './actor.ts';
-import { baselineSource, capturedLeaves, gapOutlook, progressOf } from './baseline-progress.ts';
+import { commonGround, type GroundParts } from './common-ground.ts';
 import { entryText } from './entry-text.ts';
-import type { GapReason, Loss, RewindReason } from './resume.ts';
+import { type GapReason, type Loss, type RewindReason, slotProblem } from './resume.ts';
+import { sealedTransactions } from './sealed-history.ts';
 
-export interface SourceParts {
-  readonly database: AuditDatabase;
-  readonly writer: LogWriter;
+export interface SourceParts extends GroundParts {
   readonly clock: Clock;
 }
 
@@ -27,12 +25,14 @@ export interface LossFacts {
  * Goes on in a new incarnation: from the parting of the histories where the slot survived with the server, else from a new slot.
  * If we die between slot and seal, the restart finds a slot beyond the sealed state and seals the gap to a newer one.
  */
-export async function sealLoss(parts: SourceParts, { sealed, loss, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<SourceState> {
+export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<SourceState> {
+  const loss = await located(parts, { sealed, loss: seen, facts }, signal);
   const kept = loss.kind === 'rewound' && loss.keepSlot ? loss.survived : undefined;
+  const lacking = loss.kind === 'rewound' ? await lackingMembers(parts, { sealed, survived: loss.survived }, signal) : {};
   const to = kept ?? (await parts.database.recreateSlot(parts.writer.origin, signal));
   const incarnation = sealed.position.incarnation + 1;
   const { marker: _lost, ...rest } = sealed;
-  const opened: SourceState = {
+  const state: SourceState = {
     ...rest,
     position: { incarnation, lsn: to, seq: 0, complete: false },
     // Unknown until the configuration is in the WAL again: policies may have changed unseen.
@@ -40,13 +40,30 @@ export async function sealLoss(parts: SourceParts, { sealed, loss, facts }: { se
     lineage: facts.lineage,
     counters: { ...sealed.counters, gaps: sealed.counters.gaps + 1 },
   };
-  // A server that only went back counts, too: what was sealed as a baseline may never have happened on it.
-  const state = { ...opened, gaps: { ...sealed.gaps, '*': gapId(opened) } };
-  const outlook = gapOutlook(capturedLeaves(sealed), progressOf(parts.writer.sourceState(baselineSource(sealed.source))));
-  const survived = loss.kind === 'rewound' ? { survived: loss.survived === undefined ? null : formatLsn(loss.survived) } : {};
-  const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state, outlook }), ...survived };
+  const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state }), ...lacking };
   await sealGapEntry(parts, { type: loss.kind === 'rewound' ? 'gap.rewound' : 'gap', gap, state, server: facts.server }, signal);
   return state;
+}
+
+/** Finds the parting by reading, where timelines did not say it and the slot is still there. */
+async function located(parts: SourceParts, { sealed, loss, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<Loss> {
+  const confirmed = facts.slot?.confirmedFlushLsn;
+  if (loss.kind === 'gap' || loss.survived !== undefined || confirmed === undefined || slotProblem(facts.slot, sealed.position.lsn) !== undefined) return loss;
+  const survived = await commonGround(parts, { sealed, confirmed }, signal);
+  return survived === undefined ? loss : { ...loss, survived, keepSlot: true };
+}
+
+/** Which sealed changes the server that goes on does not have: they stand in the log, and never happened there. */
+async function lackingMembers({ writer }: SourceParts, { sealed, survived }: { sealed: SourceState; survived: Lsn | undefined }, signal: AbortSignal): Promise<Record<string, unknown>> {
+  if (survived === undefined) return { lacking: null, survived: null };
+  const lacking = { changes: 0, transactions: 0 };
+  let leaves: { readonly first: number; readonly last: number } | undefined;
+  for await (const { changes, firstLeaf, lastLeaf } of sealedTransactions(writer, { sealed, from: survived }, signal)) {
+    lacking.changes += changes;
+    lacking.transactions += 1;
+    leaves = { first: leaves?.first ?? firstLeaf, last: lastLeaf };
+  }
+  return { lacking: writer.sealed === undefined ? null : { ...lacking, ...(leaves === undefined ? {} : { leaves }) }, survived: formatLsn(survived) };
 }
 
 /** A gap that needs no new slot: the state is its own incarnation's already. */
@@ -56,7 +73,7 @@ export async function sealTakeover(
   signal: AbortSignal,
 ): Promise<void> {
   const reason = takeoverReason(previous.source, state.source);
-  const gap = { ...lossMembers({ sealed: previous, facts, reason, missed, state, outlook: { reconcilable: false, why: 'no baseline was taken' } }), previous: previous.source };
+  const gap = { ...lossMembers({ sealed: previous, facts, reason, missed, state }), previous: previous.source };
   await sealGapEntry(parts, { type: 'gap', gap, state, server: facts.server }, signal);
 }
 
@@ -74,22 +91,16 @@ interface LossSaid {
   readonly missed: boolean;
   /** That which goes on. */
   readonly state: SourceState;
-  /** Whether what was missed can be found again. */
-  readonly outlook: Readonly<Record<string, unknown>>;
 }
 
-function gapId({ source, position, connection }: SourceState): string {
-  return `${source}#${position.incarnation}${connection === undefined ? '' : `.${connection.turn}`}`;
-}
-
-function lossMembers({ sealed, facts, reason, missed, state, outlook }: LossSaid): Record<string, unknown> {
+function lossMembers({ sealed, facts, reason, missed, state }: LossSaid): Record<string, unknown> {
   const { position, lineage } = sealed;
   return {
     from: { incarnation: position.incarnation, lsn: formatLsn(position.lsn), seq: position.seq, ...(lineage === undefined ? {} : { timeline: lineage.timeline }) },
-    id: gapId(state),
+    id: `${state.source}#${state.position.incarnation}${state.connection === undefined ? '' : `.${state.connection.turn}`}`,
     missed,
     reason,
-    ...(missed ? outlook : {}),
+    ...(missed ? { reconcilable: false, why: 'no baseline was taken' } : {}),
     scope: 'source',
     ...(facts.slot === undefined ? {} : { slot: facts.slot.health }),
     system: facts.server.systemIdentifier,

@@ -39,10 +39,6 @@ export class SourceProgress {
     return this.#state.proven;
   }
 
-  get gaps(): Readonly<Record<string, string>> {
-    return this.#state.gaps ?? {};
-  }
-
   get configuration(): unknown {
     return this.#state.configuration;
   }

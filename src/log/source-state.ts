@@ -22,7 +22,7 @@ export interface SealedMarker {
 }
 
 /** A timeline that the server has left, and where its WAL ends for the one after it. */
-interface PastTimeline {
+export interface PastTimeline {
   readonly timeline: number;
   readonly end: Lsn;
 }
@@ -53,7 +53,5 @@ export interface SourceState {
   readonly lineage?: Lineage;
   /** The declared database that it is read through, and how often that went over to another source: the highest was read last. */
   readonly connection?: { readonly name: string; readonly turn: number };
-  /** Id of the last sealed gap: of the whole source under `*`, of a table under its OID. What was made of it is in the baselines' state. */
-  readonly gaps?: Readonly<Record<string, string>>;
   readonly counters: { readonly changes: number; readonly attributed: number; readonly gaps: number };
 }

@@ -23,7 +23,6 @@ export const errorCodes = [
   'TestFailed',
   'SlotLost',
   'SourceRewound',
-  'SnapshotOutdated',
   'StorageUnreachable',
   'StorageRefused',
   'StorageNotWriteOnce',

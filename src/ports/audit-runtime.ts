@@ -1,5 +1,4 @@
 // What the controllers of AuditLog and AuditPolicy keep running; the wiring in cli/ implements it with audit/ and the adapters.
-import type { RowsealError } from '../model/errors.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { Database } from './database.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -37,17 +36,6 @@ export interface LogKeeper {
   open(settings: LogSettings, signal: AbortSignal): Promise<LogWriter>;
 }
 
-/** Of the tables whose rows are sealed as they were when auditing began. */
-export interface BaselineStatus {
-  readonly tables: number;
-  /** Those whose baseline is sealed, and for which no gap is left to be reconciled. */
-  readonly complete: number;
-  /** Rows sealed so far, those of reconciled gaps among them. */
-  readonly rows: number;
-  /** Why it does not go on; it is tried again. */
-  readonly problem?: RowsealError;
-}
-
 export interface AuditStatus {
   readonly slot: string;
   /** Bytes of WAL between the server and what is sealed. */
@@ -58,8 +46,6 @@ export interface AuditStatus {
   /** 0 to 100, of the row changes since the start; undefined before the first. */
   readonly attributedPercent?: number;
   readonly gaps: number;
-  /** Undefined when no baseline is declared. */
-  readonly baseline?: BaselineStatus;
 }
 
 export interface RunningAudit {

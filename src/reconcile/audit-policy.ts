@@ -2,7 +2,7 @@
 import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type AuditPolicyStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
-import type { AuditKeeper, AuditStatus } from '../ports/audit-runtime.ts';
+import type { AuditKeeper } from '../ports/audit-runtime.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
@@ -10,7 +10,6 @@ import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
 import type { AuditGroups } from './audit-groups.ts';
 import { auditSettings } from './audit-settings.ts';
-import { baselineCondition } from './baseline-condition.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
 import type { OpenLogs } from './open-logs.ts';
@@ -184,7 +183,7 @@ function failureStatus(policy: Policy, readiness: Readiness, clock: Clock): Audi
   return { ...policy.status, observedGeneration: policy.metadata.generation, conditions: readinessConditions(policy, readiness, { now: clock.now() }) };
 }
 
-function readyStatus(policy: Policy, { baseline, ...status }: AuditStatus, clock: Clock): AuditPolicyStatus {
+function readyStatus(policy: Policy, status: Omit<AuditPolicyStatus, 'conditions' | 'observedGeneration'>, clock: Clock): AuditPolicyStatus {
   const gaps = status.gaps ?? 0;
   const readiness: Readiness = {
     state: 'ready',
@@ -193,8 +192,7 @@ function readyStatus(policy: Policy, { baseline, ...status }: AuditStatus, clock
   };
   return {
     ...status,
-    ...(baseline === undefined ? {} : { baseline: { tables: baseline.tables, complete: baseline.complete, rows: baseline.rows } }),
     observedGeneration: policy.metadata.generation,
-    conditions: readinessConditions(policy, readiness, { now: clock.now(), ...baselineCondition(baseline) }),
+    conditions: readinessConditions(policy, readiness, { now: clock.now() }),
   };
 }

@@ -43,7 +43,7 @@ export async function startStandby({ primary, installation, settings = [], slot 
 }
 
 /** The data folder under another root, with its owners; of a running server only between pg_backup_start and pg_backup_stop. */
-function copyData(dataFolder: string, root: string): void {
+export function copyData(dataFolder: string, root: string): void {
   const { uid, gid } = statSync(dataFolder);
   chownSync(root, uid, gid);
   const { status, stderr } = spawnSync('cp', ['-a', dataFolder, join(root, 'data')], { encoding: 'utf8' });

@@ -33,6 +33,12 @@ export interface AuditCatalog {
 }
 
 /** A declared name means the table that bears it, or else the one that was recorded under it: a rename takes nobody out of the log. */
+/** Every operation of the tables themselves, and their generated columns where the server can send them (PostgreSQL 18). */
+export function publishesAllSql(publication: string): string {
+  const generated = `coalesce(to_jsonb(${publication}) ->> 'pubgencols', 's') = 's'`;
+  return `${['pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate'].map((column) => `${publication}.${column}`).join(' and ')} and not ${publication}.pubviaroot and ${generated}`;
+}
+
 const tablesSql = ({ digest, recorded }: Installed) => `
 with declared as (
   select d.s, d.t, d.n from unnest($1::text[], $2::text[]) with ordinality as d(s, t, n)
@@ -55,7 +61,7 @@ select c.oid::int8::text as oid, s.nspname::text as schema, c.relname::text as "
          where i.indrelid = c.oid and i.indisprimary order by a.attname) as key,
   ${standingTriggersSql('c.oid')} as triggers,
   coalesce((select case when r.prqual is null and r.prattrs is null then 'whole' else 'filtered' end from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid), 'none') as publication,
-  exists (select from publication b where b.pubinsert and b.pubupdate and b.pubdelete and b.pubtruncate and not b.pubviaroot) as operations,
+  exists (select from publication b where ${publishesAllSql('b')}) as operations,
   concat_ws(' ', (select concat_ws(':', b.oid, b.version) from publication b),
     (select concat_ws(':', r.oid, r.xmin) from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid),
     (select string_agg(concat_ws(':', i.inhparent, i.xmin), ',' order by i.inhparent) from pg_inherits i where i.inhrelid = c.oid)) as pieces,

@@ -17,8 +17,7 @@ import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { openStream } from './replication.ts';
 import type { RunQuery, Session } from './session.ts';
-import { dropSlot, readSlot } from './slot.ts';
-import { createSnapshots } from './snapshots.ts';
+import { createSlot, dropSlot, readSlot } from './slot.ts';
 import { readLineage } from './timelines.ts';
 
 export interface AuditDatabaseParts {
@@ -55,19 +54,11 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     }
   };
   const coverage = createCoverage({ claimsSetting });
-  const snapshots = createSnapshots({ target, versionNumber: facts.versionNumber, randomness, logger });
 
   return {
     captureName: nameOf,
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
-    lineage: async (signal) => {
-      try {
-        return await readLineage(target, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        throw statementError(error, 'reading the timelines', object);
-      }
-    },
+    lineage: (signal) => readLineage(target, signal),
     install: (origin, settings, signal) =>
       run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
     look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
@@ -79,11 +70,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       }),
     messageKey: (signal) => run('reading the message key', signal, readKey),
     slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
-    recreateSlot: async (origin, signal) => {
-      await run('dropping the slot', signal, (query) => dropSlot(query, nameOf(origin)));
-      return snapshots.createSlot(nameOf(origin), signal);
-    },
-    openSnapshot: (origin, { atSlotStart }, signal) => snapshots.open(nameOf(origin), atSlotStart, signal),
+    recreateSlot: (origin, signal) => run('creating the slot', signal, (query) => createSlot(query, nameOf(origin), facts.versionNumber)),
     emitConfiguration: (origin, settings, mended, signal) =>
       run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),

@@ -1,4 +1,5 @@
 // Bounded reading of big-endian protocol bytes: past the end is an error, never another message's bytes.
+import { isUtf8 } from 'node:buffer';
 import { RowsealError } from '../../model/errors.ts';
 
 /** One reader serves a whole stream: `reset` gives it the next message. */
@@ -40,12 +41,14 @@ export class ByteReader {
     return this.#buffer.readBigUInt64BE(this.skip(8));
   }
 
-  /** A NUL-terminated UTF-8 string, without the NUL. */
+  /** A NUL-terminated UTF-8 string, without the NUL; `base64:…` where a database without an encoding sends other bytes. */
   text(): string {
     const end = this.#buffer.indexOf(0, this.#at);
     if (end < 0) throw malformed('a string without its end');
     const start = this.skip(end + 1 - this.#at);
-    return this.#buffer.toString('utf8', start, end);
+    const bytes = this.#buffer.subarray(start, end);
+    // Two names that differ must not become one.
+    return isUtf8(bytes) ? bytes.toString('utf8') : `base64:${bytes.toString('base64')}`;
   }
 
   /** A view of the next bytes. */

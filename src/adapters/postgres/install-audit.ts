@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
-import { type AuditCatalog, type CatalogTable, readCatalog } from './audit-catalog.ts';
+import { type AuditCatalog, type CatalogTable, publishesAllSql, readCatalog } from './audit-catalog.ts';
 import { auditObjects, policyDdlObjects, triggerSql } from './audit-functions.ts';
 import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
 import { expectedTriggers } from './coverage-triggers.ts';
@@ -109,10 +109,12 @@ async function installTable(query: RunQuery, table: CatalogTable, settings: Audi
 async function installPublication(query: RunQuery, tables: readonly CatalogTable[], name: string): Promise<void> {
   const declared = tables.filter((table) => table.declared);
   const list = declared.map((table) => `table only ${quoteTable(table)}`).join(', ');
-  const options = `publish = 'insert, update, delete, truncate', publish_via_partition_root = false`;
+  const [server] = await query<{ sendsGenerated: boolean }>(`select current_setting('server_version_num')::int >= 180000 as "sendsGenerated"`);
+  const generated = server?.sendsGenerated === true ? ', publish_generated_columns = stored' : '';
+  const options = `publish = 'insert, update, delete, truncate', publish_via_partition_root = false${generated}`;
   const [row] = await query<{ count: number; options: boolean }>(
     `select (select count(*)::int from pg_publication_rel r where r.prpubid = p.oid) as count,
-            p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate and not p.pubviaroot as options from pg_publication p where p.pubname = $1`,
+            ${publishesAllSql('p')} as options from pg_publication p where p.pubname = $1`,
     [name],
   );
   if (row === undefined) {

@@ -1,7 +1,7 @@
 // Parser of pgoutput's protocol version 1, text format: one frame to one event, bounded by the frame.
-import pg from 'pg';
 import { type Lsn, lsn, zeroLsn } from '../../model/branded.ts';
 import type { ChangeDecoder, DecodedTable, RelationShape, StreamEvent } from '../../ports/audit-database.ts';
+import { builtinTypes } from './builtin-types.ts';
 import { ByteReader, malformed } from './byte-reader.ts';
 import { DecodedRow } from './decoded-row.ts';
 import { planRelation, type RelationPlan, resolveTable } from './tuple-json.ts';
@@ -10,9 +10,9 @@ type TableOf = (oid: number) => DecodedTable | undefined;
 
 /** Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01. */
 const postgresEpochMicros = 946_684_800_000_000n;
+/** The last instant that a Date can hold. */
+const lastMicros = 8_640_000_000_000_000_000n;
 const identities = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
-
-const builtinTypes: ReadonlyMap<number, string> = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid as number, name.toLowerCase()]));
 
 /** A decoder for one stream: it remembers the relations that the server described. */
 export function createDecoder(tableOf: TableOf): ChangeDecoder {
@@ -42,7 +42,7 @@ function decodeMessage(reader: ByteReader, context: Context): StreamEvent {
   const kind = String.fromCharCode(reader.u8());
   switch (kind) {
     case 'B':
-      return { type: 'begin', commitLsn: lsn(reader.u64()), commitTimeMicros: reader.u64() + postgresEpochMicros, xid: reader.u32() };
+      return { type: 'begin', commitLsn: lsn(reader.u64()), commitTimeMicros: commitTime(reader), xid: reader.u32() };
     case 'C':
       return commit(reader);
     case 'R':
@@ -64,6 +64,12 @@ function decodeMessage(reader: ByteReader, context: Context): StreamEvent {
     default:
       throw malformed(`message type ${JSON.stringify(kind)}`);
   }
+}
+
+function commitTime(reader: ByteReader): bigint {
+  const micros = BigInt.asIntN(64, reader.u64()) + postgresEpochMicros;
+  if (micros > lastMicros || micros < -lastMicros) throw malformed('the time of a commit');
+  return micros;
 }
 
 function namedType(reader: ByteReader, context: Context): StreamEvent {

@@ -9,6 +9,7 @@ import { describeTarget, errorCodeOf, statementError } from './database-error.ts
 import { createFrameQueue, type FrameQueue } from './frame-queue.ts';
 import { untilAborted } from './mutex.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
+import { prepareStream } from './stream-session.ts';
 
 export interface StreamRequest {
   readonly target: ConnectionTarget;
@@ -32,6 +33,13 @@ const postgresEpochMs = 946_684_800_000;
 /** Starts to stream. Throws SlotLost, DatabaseConflict (somebody else streams), and what connecting throws. */
 export async function openStream(request: StreamRequest, signal: AbortSignal): Promise<ChangeStream> {
   const client = await connectClient(request.target, { replication: 'database', purpose: 'audit' }, signal);
+  try {
+    await untilAborted(prepareStream(client), AbortSignal.any([signal, AbortSignal.timeout(startDeadlineMs)]));
+  } catch (error) {
+    wireOf(client).stream.destroy();
+    signal.throwIfAborted();
+    throw streamError(error, request);
+  }
   const wire = wireOf(client) as unknown as ReplicationWire & NodeJS.EventEmitter;
   const queue = createFrameQueue(wire.stream);
   const progress = { confirmed: zeroLsn, server: zeroLsn, heardAtMs: performance.now() };

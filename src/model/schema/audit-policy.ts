@@ -20,9 +20,7 @@ export const auditPolicySpec = Type.Object(
     databaseRef: objectRef('DatabaseConnection'),
     logRef: objectRef('AuditLog'),
     tables: mapList(auditedTables, 'name', { description: 'What is recorded.', maxItems: 64 }),
-    baseline: Type.Optional(
-      oneOf(['Snapshot', 'None'], 'Whether the rows that exist when auditing begins are recorded; Snapshot needs BYPASSRLS where row-level security is on. None when left out.'),
-    ),
+    baseline: Type.Optional(oneOf(['None'], 'Whether the rows that exist when auditing begins are recorded. None: they are not.')),
     schemaChanges: Type.Optional(
       oneOf(['Record', 'Ignore'], 'Whether DDL, rights, roles and settings of the database are recorded. Record when left out; what is done to the capture itself is recorded always.'),
     ),
@@ -37,15 +35,6 @@ export const auditPolicySpec = Type.Object(
   { description: 'Which changes are recorded, and where.' },
 );
 
-const baselineStatus = Type.Object(
-  {
-    tables: integer('Tables whose rows are to be recorded, partitions counted one by one.', 0, Number.MAX_SAFE_INTEGER),
-    complete: integer('Those whose rows are sealed, and for which no gap waits to be reconciled.', 0, Number.MAX_SAFE_INTEGER),
-    rows: integer('Rows sealed so far, those of reconciled gaps among them.', 0, Number.MAX_SAFE_INTEGER),
-  },
-  { description: 'How far the baselines of all AuditPolicies of this database and log are; absent where none is asked for.' },
-);
-
 export const auditPolicyStatus = Type.Object(
   {
     observedGeneration,
@@ -55,7 +44,6 @@ export const auditPolicyStatus = Type.Object(
     lastPosition: Type.Optional(Type.String({ description: 'Last sealed position, as incarnation:LSN:seq.', maxLength: 64 })),
     attributedPercent: Type.Optional(integer('Share of the row changes since the start whose actor is known.', 0, 100)),
     gaps: Type.Optional(integer('How many gaps were sealed.', 0, Number.MAX_SAFE_INTEGER)),
-    baseline: Type.Optional(baselineStatus),
     conditions,
   },
   { description: 'What was observed.' },
