@@ -63,7 +63,7 @@ async function keepHouse(options: HousekeepingOptions, { current, watch }: Looki
   const { database, writer, clock, capture, window } = options;
   let markerAtMs = -Infinity;
   let stateAtMs = clock.monotonicMs();
-  let lookedAtMs = clock.monotonicMs();
+  let lookedAtMs = -Infinity;
   let changesSeen = 0;
   for (;;) {
     const nowMs = clock.monotonicMs();

@@ -1,4 +1,5 @@
 // What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
+import { formatLsn } from '../model/branded.ts';
 import { actorJson, canonical, unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type MessageAt, type Transaction } from './capture-parts.ts';
 import { configure } from './configuration-effects.ts';
@@ -13,6 +14,8 @@ interface PolicyChange {
   readonly user?: string;
   readonly pid?: number;
   readonly evidence: 'wal' | 'polled';
+  /** Of a polled change: the WAL in which it happened. */
+  readonly range?: { readonly from: string | null; readonly to: string };
 }
 
 /** Somebody who writes forged messages in a loop gets this many entries a transaction, and one that counts the rest. */
@@ -66,19 +69,19 @@ function changePolicy(parts: CaptureParts, change: PolicyChange, at: MessageAt):
   const { progress } = parts;
   const table = progress.tables.get(change.relation);
   if (table === undefined || change.digest === null || change.digest === progress.policies[change.relation]) return;
-  const policy = canonical({ digest: change.digest, evidence: change.evidence, previous: progress.policies[change.relation] ?? null });
+  const policy = canonical({ digest: change.digest, evidence: change.evidence, previous: progress.policies[change.relation] ?? null, range: change.range });
   // Its one author is known, but neither role nor claims: this is no statement on the rows.
   const actor = change.user === undefined ? unattributed : canonical({ claimsVerified: false, effective: change.user, pid: change.pid, role: change.user, user: change.user });
   addEntry(parts, { type: change.entry, actor, object: objectMembers(table.schema, table.table), policy }, at);
   progress.update({ policies: { ...progress.policies, [change.relation]: change.digest } });
 }
 
-function observePolicies(parts: CaptureParts, { configuration }: Extract<Message, { kind: 'configuration' }>, at: MessageAt): void {
+function observePolicies(parts: CaptureParts, { configuration, since }: Extract<Message, { kind: 'configuration' }>, at: MessageAt): void {
   const { progress } = parts;
   for (const { oid, policyDigest } of configuration.tables) {
     if (policyDigest === null) continue;
     // The first digest is what was found; a later one that no message announced was seen only now.
     if (progress.policies[oid] === undefined) progress.update({ policies: { ...progress.policies, [oid]: policyDigest } });
-    else changePolicy(parts, { entry: 'policy.drift', relation: oid, digest: policyDigest, evidence: 'polled' }, at);
+    else changePolicy(parts, { entry: 'policy.drift', relation: oid, digest: policyDigest, evidence: 'polled', range: { from: since ?? null, to: formatLsn(at.lsn) } }, at);
   }
 }

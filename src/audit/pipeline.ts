@@ -116,6 +116,7 @@ async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, 
   const { flushLsn } = await database.facts(signal);
   const { position, counters } = run.sealed();
   const lag = flushLsn - run.readUpTo();
+  const coverage = run.coverage();
   return {
     slot: database.captureName(writer.origin),
     lagBytes: lag > 0n ? Number(lag) : 0,
@@ -124,5 +125,7 @@ async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, 
     // Rounded down, so that 100 means all.
     ...(counters.changes === 0 ? {} : { attributedPercent: Math.floor((counters.attributed / counters.changes) * 100) }),
     gaps: counters.gaps,
+    unattributed: counters.changes - counters.attributed,
+    ...(coverage === undefined ? {} : { coverage: { tables: coverage.tables, eventTriggers: coverage.eventTriggers } }),
   };
 }

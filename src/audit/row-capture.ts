@@ -24,6 +24,7 @@ type Change = Pick<AuditedRow, 'operation' | 'lsn'> & { readonly relation: numbe
 interface LastPolicy {
   readonly digest: string | undefined;
   readonly environment: string | undefined;
+  readonly policyEvidence: string;
   readonly json: string;
 }
 
@@ -31,7 +32,7 @@ export class RowCapture {
   readonly #parts: CaptureParts;
   readonly #shapes = new Map<number, KnownShape>();
   readonly #writer: RowWriter;
-  #lastPolicy: LastPolicy = { digest: undefined, environment: undefined, json: policyJson(undefined, undefined) };
+  #lastPolicy: LastPolicy | undefined;
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
@@ -94,8 +95,11 @@ export class RowCapture {
 
   /** The same text for the same digests, so that what was made of it is found again. */
   #policy(digest: string | undefined): string {
-    const { environment } = this.#parts.progress;
-    if (this.#lastPolicy.digest !== digest || this.#lastPolicy.environment !== environment) this.#lastPolicy = { digest, environment, json: policyJson(digest, environment) };
-    return this.#lastPolicy.json;
+    const { environment, policyEvidence } = this.#parts.progress;
+    const last = this.#lastPolicy;
+    if (last !== undefined && last.digest === digest && last.environment === environment && last.policyEvidence === policyEvidence) return last.json;
+    const json = policyJson(digest, { environment, policyEvidence });
+    this.#lastPolicy = { digest, environment, policyEvidence, json };
+    return json;
   }
 }

@@ -21,7 +21,7 @@ export function policyDigest(policies: Readonly<Record<string, string>>, owner: 
   return governed === undefined ? undefined : policies[governed];
 }
 
-export function policyJson(digest: string | undefined, environment: string | undefined): string {
+export function policyJson(digest: string | undefined, { environment, policyEvidence }: { readonly environment: string | undefined; readonly policyEvidence: string }): string {
   const around = environment === undefined ? '' : `,"environment":"${environment}"`;
-  return digest === undefined ? `{"digest":null${around},"evidence":"unknown"}` : `{"digest":"${digest}"${around},"evidence":"wal"}`;
+  return digest === undefined ? `{"digest":null${around},"evidence":"unknown"}` : `{"digest":"${digest}"${around},"evidence":"${policyEvidence}"}`;
 }

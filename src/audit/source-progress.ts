@@ -1,7 +1,7 @@
 // The state of a source while it is read: numbers that change with every row in place, the rest replaced, copied at each cut.
 import type { SourcePosition, SourceState } from '../log/source-state.ts';
 import type { ConfiguredTable } from '../ports/audit-database.ts';
-import { configuredTables } from './captured-configuration.ts';
+import { capturedConfiguration, configuredTables } from './captured-configuration.ts';
 
 export type CapturedTable = Omit<ConfiguredTable, 'policyDigest'>;
 
@@ -10,11 +10,13 @@ export class SourceProgress {
   #tables: ReadonlyMap<number, CapturedTable>;
   #changes: number;
   #attributed: number;
+  #evidence: 'wal' | 'polled';
   #catalogChanges = 0;
 
   constructor(state: SourceState) {
     this.#state = state;
     this.#tables = configuredTables(state.configuration);
+    this.#evidence = evidenceOf(state.configuration);
     this.#changes = state.counters.changes;
     this.#attributed = state.counters.attributed;
   }
@@ -39,6 +41,11 @@ export class SourceProgress {
     return this.#state.proven;
   }
 
+  /** How the policy digests in force are known. */
+  get policyEvidence(): 'wal' | 'polled' {
+    return this.#evidence;
+  }
+
   get configuration(): unknown {
     return this.#state.configuration;
   }
@@ -51,7 +58,9 @@ export class SourceProgress {
   /** Replaces what is named, counters excepted. */
   update(part: Partial<Omit<SourceState, 'counters' | 'source'>>): void {
     this.#state = { ...this.#state, ...part };
-    if ('configuration' in part) this.#tables = configuredTables(part.configuration);
+    if (!('configuration' in part)) return;
+    this.#tables = configuredTables(part.configuration);
+    this.#evidence = evidenceOf(part.configuration);
   }
 
   countRow(attributed: boolean): void {
@@ -78,4 +87,8 @@ export class SourceProgress {
     const { gaps } = this.#state.counters;
     return { ...this.#state, counters: { changes: this.#changes, attributed: this.#attributed, gaps } };
   }
+}
+
+function evidenceOf(configuration: unknown): 'wal' | 'polled' {
+  return capturedConfiguration(configuration)?.policyEvidence ?? 'wal';
 }

@@ -28,6 +28,10 @@ export interface MendedCoverage {
 export interface TableCoverage {
   readonly schema: string;
   readonly table: string;
+  /** What is recorded of it while nothing is in the way. */
+  readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
+  /** The declared table that it is, or is a partition of. */
+  readonly declared: { readonly schema: string; readonly table: string };
   /** Empty when all is captured as declared. */
   readonly problems: readonly CoverageProblem[];
 }

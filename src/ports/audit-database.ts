@@ -26,6 +26,8 @@ export interface CaptureConfiguration {
   /** Declared, and not there to be captured: nothing of them is in the log until the configuration names them. */
   readonly absent: readonly { readonly schema: string; readonly table: string; readonly problem: CoverageProblem }[];
   readonly schemaChanges: 'Record' | 'Ignore';
+  /** How policy changes by others are found: told in their own transactions, or by comparison some time after. */
+  readonly policyEvidence: 'wal' | 'polled';
 }
 
 /** What a look at the catalog found. */

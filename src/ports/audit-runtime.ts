@@ -1,4 +1,5 @@
 // What the controllers of AuditLog and AuditPolicy keep running; the wiring in cli/ implements it with audit/ and the adapters.
+import type { CoverageLook } from './audit-database.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { Database } from './database.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -46,6 +47,10 @@ export interface AuditStatus {
   /** 0 to 100, of the row changes since the start; undefined before the first. */
   readonly attributedPercent?: number;
   readonly gaps: number;
+  /** Row changes since the start whose actor is not known. */
+  readonly unattributed: number;
+  /** What the last look at the catalog found; undefined before the first. */
+  readonly coverage?: Pick<CoverageLook, 'tables' | 'eventTriggers'>;
 }
 
 export interface RunningAudit {

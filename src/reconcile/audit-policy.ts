@@ -2,12 +2,13 @@
 import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type AuditPolicyStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
-import type { AuditKeeper } from '../ports/audit-runtime.ts';
+import type { AuditKeeper, AuditStatus } from '../ports/audit-runtime.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
+import { coverageConditions, coverageStatus, uncoveredReadiness } from './audit-coverage.ts';
 import type { AuditGroups } from './audit-groups.ts';
 import { auditSettings } from './audit-settings.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
@@ -81,7 +82,9 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
     const settings = auditSettings(await grantedMembers(group, context));
     const running = await options.groups.ensure(group, { ...parts, settings }, signal);
     const status = await running.status(signal);
-    await options.cluster.updateStatus(policy, readyStatus(policy, status, options.clock), signal);
+    const readiness = runningReadiness(policy, status);
+    if (readiness.state !== 'ready') warn(policy, readiness, options.cluster);
+    await options.cluster.updateStatus(policy, runningStatus(policy, { status, readiness }, options.clock), signal);
     return { requeueAfterMs: refreshMs };
   } catch (error) {
     if (signal.aborted) throw error;
@@ -91,8 +94,12 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
 
 async function report(policy: Policy, readiness: Readiness, { options, signal }: Context): Promise<ReconcileOutcome> {
   await options.cluster.updateStatus(policy, failureStatus(policy, readiness, options.clock), signal);
-  if (!isSaidAlready(policy, readiness)) options.cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
+  warn(policy, readiness, options.cluster);
   return { requeueAfterMs: retryMs };
+}
+
+function warn(policy: Policy, readiness: Readiness, cluster: Cluster): void {
+  if (!isSaidAlready(policy, readiness)) cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
 }
 
 /** A policy that may not audit must not widen, or break, what the others of its group declare. */
@@ -183,16 +190,22 @@ function failureStatus(policy: Policy, readiness: Readiness, clock: Clock): Audi
   return { ...policy.status, observedGeneration: policy.metadata.generation, conditions: readinessConditions(policy, readiness, { now: clock.now() }) };
 }
 
-function readyStatus(policy: Policy, status: Omit<AuditPolicyStatus, 'conditions' | 'observedGeneration'>, clock: Clock): AuditPolicyStatus {
-  const gaps = status.gaps ?? 0;
-  const readiness: Readiness = {
-    state: 'ready',
-    reason: 'Capturing',
-    message: gaps === 0 ? 'changes are captured and sealed' : `changes are captured and sealed; ${gaps} gaps were sealed, see \`rowseal log\``,
-  };
+function runningReadiness({ spec }: Policy, { coverage, gaps }: AuditStatus): Readiness {
+  const uncovered = coverage === undefined ? undefined : uncoveredReadiness(spec, coverage);
+  const message = gaps === 0 ? 'changes are captured and sealed' : `changes are captured and sealed; ${gaps} gaps were sealed, see \`rowseal log\``;
+  return uncovered ?? { state: 'ready', reason: 'Capturing', message };
+}
+
+interface RunningState {
+  readonly status: AuditStatus;
+  readonly readiness: Readiness;
+}
+
+function runningStatus(policy: Policy, { status: { coverage, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
   return {
     ...status,
+    ...(coverage === undefined ? {} : { coverage: coverageStatus(policy.spec, coverage) }),
     observedGeneration: policy.metadata.generation,
-    conditions: readinessConditions(policy, readiness, { now: clock.now() }),
+    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: coverage === undefined ? [] : coverageConditions(policy.spec, coverage) }),
   };
 }

@@ -33,12 +33,12 @@ export interface AuditedDatabase {
   close(): Promise<void>;
 }
 
-export async function openAuditedDatabase(place: { port: number; password: string; database: string }): Promise<AuditedDatabase> {
+export async function openAuditedDatabase(place: { port: number; password: string; database: string; user?: string }): Promise<AuditedDatabase> {
   const target: ConnectionTarget = {
     host: '127.0.0.1',
     port: place.port,
     database: place.database,
-    user: 'postgres',
+    user: place.user ?? 'postgres',
     password: place.password,
     tls: { mode: 'disable' },
     claims: { type: 'Setting', setting: 'request.jwt.claims' },

@@ -9,8 +9,8 @@ export interface CatalogTable extends Omit<ConfiguredTable, 'policyDigest'> {
   readonly policyDigest: string | null;
   /** Named in the manifest, so it stands in the publication; partitions follow their root. */
   readonly declared: boolean;
-  /** The name under which it is declared: another one than its own after a rename. */
-  readonly declaredAs: { readonly schema: string; readonly table: string } | undefined;
+  /** The name under which it, or the table that it is a partition of, is declared: another one than its own after a rename. */
+  readonly declaredAs: { readonly schema: string; readonly table: string };
   readonly kind: 'r' | 'p' | 'f';
   readonly persistence: string;
   /** Whether our role may alter it. */
@@ -55,7 +55,6 @@ with declared as (
 ), publication as (select b.*, b.xmin as version from pg_publication b where b.pubname = $3)
 select c.oid::int8::text as oid, s.nspname::text as schema, c.relname::text as "table", c.relkind::text as kind, c.relpersistence::text as persistence,
   c.relreplident::text as identity, bool_or(t.declared) as declared, array_agg(distinct t.n::int) as entries, pg_has_role(c.relowner, 'USAGE') as owned,
-  min(t.s) filter (where t.declared) as declared_schema, min(t.t) filter (where t.declared) as declared_table,
   array(select a.relid::oid::int8::text from pg_partition_ancestors(c.oid) with ordinality as a(relid, n) where a.relid <> c.oid order by a.n) as ancestors,
   array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
          where i.indrelid = c.oid and i.indisprimary order by a.attname) as key,
@@ -79,8 +78,6 @@ interface Row {
   readonly persistence: string;
   readonly identity: string;
   readonly declared: boolean;
-  readonly declared_schema: string | null;
-  readonly declared_table: string | null;
   readonly entries: readonly number[];
   readonly owned: boolean;
   readonly ancestors: readonly string[];
@@ -115,13 +112,14 @@ export async function readCatalog(query: RunQuery, name: string, settings: Audit
 }
 
 function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
-  const operations = new Set(row.entries.flatMap((entry) => settings.tables[entry - 1]?.operations ?? []));
+  const entries = row.entries.flatMap((entry) => settings.tables[entry - 1] ?? []);
+  const operations = new Set(entries.flatMap((entry) => entry.operations));
   return {
     ...row,
     oid: Number(row.oid),
     ancestors: row.ancestors.map(Number),
     policyDigest: row.digest,
-    declaredAs: row.declared_schema === null || row.declared_table === null ? undefined : { schema: row.declared_schema, table: row.declared_table },
+    declaredAs: entries[0] ?? row,
     operationsPublished: row.operations,
     recordedPieces: row.recorded_pieces,
     operations: (['Insert', 'Update', 'Delete', 'Truncate'] as const).filter((operation) => operations.has(operation)),

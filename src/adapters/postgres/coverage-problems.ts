@@ -51,13 +51,19 @@ export function coverageOf({ tables, absent }: AuditCatalog, settings: AuditSett
   const present = tables.flatMap((table) => {
     const stands = obstacle(table, settings);
     const problems = stands === undefined ? mendableProblems(table, settings) : [stands];
-    const { schema, table: name } = table.declaredAs ?? table;
-    return table.declared || problems.length > 0 ? [{ schema, table: name, problems }] : [];
+    const { schema, table: name, operations, declaredAs } = table;
+    return table.declared || problems.length > 0 ? [{ schema, table: name, operations, declared: { schema: declaredAs.schema, table: declaredAs.table }, problems }] : [];
   });
-  return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, problems: [problem] }))];
+  return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, operations: [], declared: { schema, table }, problems: [problem] }))];
 }
 
-export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings }: { readonly claimsSetting: string; readonly settings: AuditSettings }): CaptureConfiguration {
+interface Configured {
+  readonly claimsSetting: string;
+  readonly settings: AuditSettings;
+  readonly eventTriggers: boolean;
+}
+
+export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings, eventTriggers }: Configured): CaptureConfiguration {
   const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
   const left = catalog.tables.flatMap((table) => {
     const problem = obstacle(table, settings);
@@ -66,6 +72,7 @@ export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings
   return {
     claimsSetting,
     schemaChanges: settings.schemaChanges ?? 'Ignore',
+    policyEvidence: eventTriggers ? 'wal' : 'polled',
     absent: [...left, ...catalog.absent],
     tables: captured.map(({ oid, schema, table, ancestors, key, operations, policyDigest }) => ({ oid, schema, table, ancestors, key, operations, policyDigest })),
   };

@@ -68,7 +68,7 @@ export function createCoverage({ claimsSetting }: { readonly claimsSetting: stri
       // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
       const before = await readCatalog(query, name, settings);
       for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in access share mode`);
-      const configuration = configurationOf(await readCatalog(query, name, settings), { claimsSetting, settings });
+      const configuration = configurationOf(await readCatalog(query, name, settings), { claimsSetting, settings, eventTriggers: await eventTriggersStand(query) });
       await emit(query, ['g', name, configuration, mended, provenAt(name)]);
     },
     emitMarker: async (query, name, nonce) => {
@@ -86,12 +86,17 @@ interface Looking {
 async function lookAtCatalog(query: RunQuery, { name, settings, claimsSetting }: Looking): Promise<CoverageLook> {
   const catalog = await readCatalog(query, name, settings);
   const complete = await isInstalled(query, catalog, { name, settings });
-  const [row] = await query<{ stand: boolean }>(`select ${ddlTriggersStandSql} as stand`);
+  const eventTriggers = await eventTriggersStand(query);
   return {
-    configuration: complete ? configurationOf(catalog, { claimsSetting, settings }) : undefined,
+    configuration: complete ? configurationOf(catalog, { claimsSetting, settings, eventTriggers }) : undefined,
     tables: coverageOf(catalog, settings),
-    eventTriggers: row?.stand === true,
+    eventTriggers,
   };
+}
+
+async function eventTriggersStand(query: RunQuery): Promise<boolean> {
+  const [row] = await query<{ stand: boolean }>(`select ${ddlTriggersStandSql} as stand`);
+  return row?.stand === true;
 }
 
 async function walEnd(query: RunQuery): Promise<Lsn> {
