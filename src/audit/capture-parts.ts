@@ -4,7 +4,7 @@ import type { MessageKey, StreamEvent } from '../ports/audit-database.ts';
 import type { StatementStack } from './context.ts';
 import { type EntryMembers, entryText, type EntryTransaction, type SourceName } from './entry-text.ts';
 import type { PendingBatch } from './pending-batch.ts';
-import type { SourceProgress } from './source-progress.ts';
+import type { CapturedTable, SourceProgress } from './source-progress.ts';
 
 export interface CaptureParts {
   readonly name: SourceName;
@@ -14,6 +14,8 @@ export interface CaptureParts {
   readonly pending: PendingBatch;
   readonly statements: StatementStack;
   readonly progress: SourceProgress;
+  /** What a gap entry says of being reconciled: whether the log holds a baseline of the table. */
+  readonly outlook: (table: CapturedTable | undefined) => Readonly<Record<string, unknown>>;
 }
 
 export interface Transaction extends EntryTransaction {

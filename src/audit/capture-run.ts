@@ -6,6 +6,7 @@ import type { AuditDatabase, ChangeStream, CoverageLook, SourceFacts } from '../
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
+import { outlookOf } from './baseline-progress.ts';
 import { type Capture, createCapture } from './capture.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { createResumeCheck, type ResumeCheck } from './resume.ts';
@@ -21,6 +22,8 @@ export interface CaptureRunOptions {
   readonly state: SourceState;
   readonly mended: readonly MendedCoverage[];
   readonly maxBatchBytes?: number;
+  /** Until it resolves, the first frame is not read: something else is to be sealed before it. */
+  readonly hold?: Promise<void> | undefined;
 }
 
 export interface CaptureRun {
@@ -51,12 +54,15 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     throw error;
   });
   const name = { system: options.facts.systemIdentifier, database: options.facts.database, timeline: options.facts.timeline };
-  const capture = createCapture({ name, captureName: database.captureName(writer.origin), key, state, maxBatchBytes: options.maxBatchBytes ?? defaultBatchBytes });
+  const outlook = outlookOf(writer, state.source);
+  const capture = createCapture({ name, captureName: database.captureName(writer.origin), key, state, maxBatchBytes: options.maxBatchBytes ?? defaultBatchBytes, outlook });
   const check = state.marker === undefined ? undefined : createResumeCheck(state.marker, key);
 
   const outcome: { error?: unknown } = {};
+  const ended = Promise.withResolvers<void>();
   const fail = (error: unknown): void => {
     outcome.error ??= error;
+    ended.resolve();
     void stream.close();
   };
   const housekeeping = { activity: true };
@@ -75,7 +81,8 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     onFailure: fail,
   });
   const keeper = startHousekeeping({ ...options, stream, capture, window, wants: housekeeping, fail }, signal);
-  const finished = follow({ database, stream, capture, window, check, signal })
+  const finished = Promise.race([options.hold, ended.promise])
+    .then(() => follow({ database, stream, capture, window, check, signal }))
     .catch(fail)
     .then(async () => {
       await keeper.end();
@@ -91,6 +98,7 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     lagSeconds: () => Math.ceil(window.oldestMs() / 1000),
     follow: (settings) => keeper.follow(settings),
     stop: async () => {
+      ended.resolve();
       await stream.close();
       await finished;
     },

@@ -21,6 +21,8 @@ export interface CaptureOptions {
   readonly state: SourceState;
   /** A transaction with more than this is sealed in parts. */
   readonly maxBatchBytes: number;
+  /** See CaptureParts; when left out, no gap is said to be reconcilable. */
+  readonly outlook?: CaptureParts['outlook'];
 }
 
 export interface Capture {
@@ -45,6 +47,8 @@ export function createCapture(options: CaptureOptions): Capture {
   return new StreamCapture(options);
 }
 
+const noBaseline: CaptureParts['outlook'] = () => ({ reconcilable: false, why: 'no baseline was taken' });
+
 /** Holds what has been read; `accept` is the only thing that changes it, and `take` the only one that lets go. */
 class StreamCapture implements Capture {
   readonly #maxBatchBytes: number;
@@ -53,9 +57,9 @@ class StreamCapture implements Capture {
   #transaction: Transaction | undefined;
   #lastTime = formatMicros(0n);
 
-  constructor({ name, captureName, key, state, maxBatchBytes }: CaptureOptions) {
+  constructor({ name, captureName, key, state, maxBatchBytes, outlook }: CaptureOptions) {
     this.#maxBatchBytes = maxBatchBytes;
-    this.#parts = { name, captureName, key, pending: new PendingBatch(), statements: createStatementStack(), progress: new SourceProgress(state) };
+    this.#parts = { name, captureName, key, pending: new PendingBatch(), statements: createStatementStack(), progress: new SourceProgress(state), outlook: outlook ?? noBaseline };
     this.#rows = new RowCapture(this.#parts);
   }
 

@@ -10,6 +10,13 @@ export interface CapturedConfiguration extends Omit<CaptureConfiguration, 'table
   readonly absent?: readonly (AbsentTable & { readonly since?: string })[];
   /** Tables that were captured once and are not any more, by OID: when they come back, what happened meanwhile is missing. */
   readonly left?: readonly { readonly oid: number; readonly since: string }[];
+  /** Found in the catalog when the slot was made: it holds until the stream brings the first one. */
+  readonly provisional?: true;
+}
+
+/** So that a baseline of the slot's start lacks no change up to the first configuration in the WAL. */
+export function provisionalConfiguration(found: CaptureConfiguration): CapturedConfiguration {
+  return { ...withoutDigests(found), provisional: true };
 }
 
 export function withoutDigests({ tables, ...rest }: CaptureConfiguration): CapturedConfiguration {
@@ -20,7 +27,7 @@ export function withoutDigests({ tables, ...rest }: CaptureConfiguration): Captu
 export function isInForce(found: CaptureConfiguration, stored: unknown): boolean {
   const captured = capturedConfiguration(stored);
   if (captured === undefined) return false;
-  const { left: _ours, absent = [], ...declared } = captured;
+  const { left: _ours, provisional: _firstToCome, absent = [], ...declared } = captured;
   return canonical(withoutDigests(found)) === canonical({ ...declared, absent: absent.map(({ since: _seen, ...table }) => table) });
 }
 

@@ -23,7 +23,8 @@ const maxLeft = 1_024;
 
 export function configure(parts: CaptureParts, message: ConfigurationMessage, at: MessageAt): void {
   const { progress } = parts;
-  const before = capturedConfiguration(progress.configuration);
+  const known = capturedConfiguration(progress.configuration);
+  const before = known?.provisional === true ? undefined : known;
   const since = message.since ?? progress.proven ?? formatLsn(progress.position.lsn);
   sealBroken(parts, message, { at, since });
   const found = withoutDigests(message.configuration);
@@ -89,13 +90,13 @@ function sealTableGap(parts: CaptureParts, { schema, table, oid, problem, from }
     from,
     id: `postgresql/${name.system}/${name.database}#${progress.position.incarnation}/${to}/${relation}`,
     problem,
-    reconcilable: false,
     scope: 'table',
     to,
-    why: 'no baseline was taken',
+    ...parts.outlook(progress.tables.get(relation)),
   };
   addEntry(parts, { type: 'gap', actor: unattributed, object: objectMembers(schema, table), extra: { gap: canonical(gap) } }, at);
   progress.countGap();
+  progress.update({ gaps: { ...progress.gaps, [relation]: gap.id } });
 }
 
 function withAbsences(before: CapturedConfiguration, found: CapturedConfiguration, since: string): CapturedConfiguration {

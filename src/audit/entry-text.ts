@@ -53,7 +53,7 @@ export function entryText(members: EntryMembers, place: EntryPlace): EntryText {
 }
 
 /** An entry of any source: `source` is the canonical JSON of that member, `time` RFC 3339. */
-function entryTextOf(members: EntryMembers, place: { readonly source: string; readonly time: string }): EntryText {
+export function entryTextOf(members: EntryMembers, place: { readonly source: string; readonly time: string }): EntryText {
   const text = assemble(members, place);
   if (fits(text)) return { text, blobs: [] };
   // The largest parts leave first; each is kept whole under its own digest.

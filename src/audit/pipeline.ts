@@ -8,6 +8,7 @@ import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Clock, Randomness } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
 import type { Logger } from '../ports/logger.ts';
+import { type Baselines, startBaselines } from './baselines.ts';
 import { type CaptureRun, startRun } from './capture-run.ts';
 import { type Loss, lossOf } from './resume.ts';
 import { sealLoss } from './source-gap.ts';
@@ -24,6 +25,10 @@ export interface PipelineOptions {
   readonly maxBatchBytes?: number;
 }
 
+interface CaptureParts extends PipelineOptions {
+  readonly baselines: Baselines;
+}
+
 const stopDeadlineMs = 30_000;
 
 /**
@@ -34,7 +39,12 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
   const ended = new AbortController();
   const whole = AbortSignal.any([signal, ended.signal]);
   let settings = options.settings;
-  let run = await open(options, settings, whole);
+  const baselines = startBaselines(options, whole);
+  let run = await open({ ...options, baselines }, settings, whole).catch(async (error: unknown) => {
+    await baselines.end();
+    throw error;
+  });
+  baselines.watch(run.sealed);
   let stopped = false;
 
   const loop = async (): Promise<never> => {
@@ -43,25 +53,31 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
       // Whoever stopped it asks for no reason: such a promise stays open.
       if (stopped || whole.aborted || error === undefined) return new Promise<never>(() => undefined);
       if (!isLoss(error)) throw error;
-      run = await openAfterLoss(options, { settings, sealed: run.sealed(), error }, whole);
+      run = await openAfterLoss({ ...options, baselines }, { settings, sealed: run.sealed(), error }, whole);
+      baselines.watch(run.sealed);
     }
   };
   const failed = loop();
-  failed.catch(() => undefined);
+  failed.catch(() => baselines.end());
 
   return {
     failed,
-    status: (statusSignal) => statusOf(options, run, statusSignal),
+    status: async (statusSignal) => {
+      const baseline = baselines.status();
+      return { ...(await statusOf(options, run, statusSignal)), ...(baseline === undefined ? {} : { baseline }) };
+    },
     configure: async (next, configureSignal) => {
       if (JSON.stringify(next) === JSON.stringify(settings)) return;
       const mended = await options.database.install(options.writer.origin, next, configureSignal);
       await options.database.emitConfiguration(options.writer.origin, next, mended, configureSignal);
       settings = next;
       run.follow(next);
+      baselines.configure(next);
     },
     stop: async () => {
       stopped = true;
       const deadline = setTimeoutOn(options.clock, stopDeadlineMs, ended);
+      await baselines.end();
       await run.stop();
       ended.abort();
       await deadline;
@@ -75,12 +91,12 @@ async function setTimeoutOn(clock: Clock, ms: number, ended: AbortController): P
   ended.abort(new RowsealError('Deadline', 'the capture did not stop in time', { retryable: true }));
 }
 
-async function open(options: PipelineOptions, settings: AuditSettings, signal: AbortSignal): Promise<CaptureRun> {
+async function open(options: CaptureParts, settings: AuditSettings, signal: AbortSignal): Promise<CaptureRun> {
   const { database, writer } = options;
   const mended = await database.install(writer.origin, settings, signal);
-  const state = await startSource(options, settings.connection, signal);
+  const state = await startSource(options, settings, signal);
   try {
-    return await startRun({ ...options, settings, facts: await database.facts(signal), state, mended }, signal);
+    return await startRun({ ...options, settings, facts: await database.facts(signal), state, mended, hold: options.baselines.hold(state) }, signal);
   } catch (error) {
     if (!isLoss(error)) throw error;
     return openAfterLoss(options, { settings, sealed: state, error }, signal);
@@ -93,14 +109,14 @@ interface AfterLoss {
   readonly error: RowsealError;
 }
 
-async function openAfterLoss(options: PipelineOptions, { settings, sealed, error }: AfterLoss, signal: AbortSignal): Promise<CaptureRun> {
+async function openAfterLoss(options: CaptureParts, { settings, sealed, error }: AfterLoss, signal: AbortSignal): Promise<CaptureRun> {
   const { database, writer, logger } = options;
   const mended = await database.install(writer.origin, settings, signal);
   const facts = await lossFacts(options, signal);
   const loss = lossOf(sealed, facts) ?? lossBy(error);
   logger.warn({ reason: loss.reason, slot: database.captureName(writer.origin) }, 'changes were lost before they were read; sealing a gap');
   const state = await sealLoss(options, { sealed, loss, facts }, signal);
-  return startRun({ ...options, settings, facts: facts.server, state, mended }, signal);
+  return startRun({ ...options, settings, facts: facts.server, state, mended, hold: options.baselines.hold(state) }, signal);
 }
 
 function isLoss(error: unknown): error is RowsealError {

@@ -5,6 +5,7 @@ import type { Lineage, SourceState } from '../log/source-state.ts';
 import type { SlotFacts, SourceFacts } from '../ports/audit-database.ts';
 import type { Clock } from '../ports/clock.ts';
 import { canonical, unattributed } from './actor.ts';
+import { baselineSource, capturedLeaves, gapOutlook, progressOf } from './baseline-progress.ts';
 import { commonGround, type GroundParts } from './common-ground.ts';
 import { entryText } from './entry-text.ts';
 import { type GapReason, type Loss, type RewindReason, slotProblem } from './resume.ts';
@@ -32,7 +33,7 @@ export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }
   const to = kept ?? (await parts.database.recreateSlot(parts.writer.origin, signal));
   const incarnation = sealed.position.incarnation + 1;
   const { marker: _lost, ...rest } = sealed;
-  const state: SourceState = {
+  const opened: SourceState = {
     ...rest,
     position: { incarnation, lsn: to, seq: 0, complete: false },
     // Unknown until the configuration is in the WAL again: policies may have changed unseen.
@@ -40,7 +41,10 @@ export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }
     lineage: facts.lineage,
     counters: { ...sealed.counters, gaps: sealed.counters.gaps + 1 },
   };
-  const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state }), ...lacking };
+  // A server that only went back counts, too: what was sealed as a baseline may never have happened on it.
+  const state = { ...opened, gaps: { ...sealed.gaps, '*': gapId(opened) } };
+  const outlook = gapOutlook(capturedLeaves(sealed), progressOf(parts.writer.sourceState(baselineSource(sealed.source))));
+  const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state, outlook }), ...lacking };
   await sealGapEntry(parts, { type: loss.kind === 'rewound' ? 'gap.rewound' : 'gap', gap, state, server: facts.server }, signal);
   return state;
 }
@@ -73,7 +77,7 @@ export async function sealTakeover(
   signal: AbortSignal,
 ): Promise<void> {
   const reason = takeoverReason(previous.source, state.source);
-  const gap = { ...lossMembers({ sealed: previous, facts, reason, missed, state }), previous: previous.source };
+  const gap = { ...lossMembers({ sealed: previous, facts, reason, missed, state, outlook: { reconcilable: false, why: 'no baseline was taken' } }), previous: previous.source };
   await sealGapEntry(parts, { type: 'gap', gap, state, server: facts.server }, signal);
 }
 
@@ -91,16 +95,22 @@ interface LossSaid {
   readonly missed: boolean;
   /** That which goes on. */
   readonly state: SourceState;
+  /** Whether what was missed can be found again. */
+  readonly outlook: Readonly<Record<string, unknown>>;
 }
 
-function lossMembers({ sealed, facts, reason, missed, state }: LossSaid): Record<string, unknown> {
+function gapId({ source, position, connection }: SourceState): string {
+  return `${source}#${position.incarnation}${connection === undefined ? '' : `.${connection.turn}`}`;
+}
+
+function lossMembers({ sealed, facts, reason, missed, state, outlook }: LossSaid): Record<string, unknown> {
   const { position, lineage } = sealed;
   return {
     from: { incarnation: position.incarnation, lsn: formatLsn(position.lsn), seq: position.seq, ...(lineage === undefined ? {} : { timeline: lineage.timeline }) },
-    id: `${state.source}#${state.position.incarnation}${state.connection === undefined ? '' : `.${state.connection.turn}`}`,
+    id: gapId(state),
     missed,
     reason,
-    ...(missed ? { reconcilable: false, why: 'no baseline was taken' } : {}),
+    ...(missed ? outlook : {}),
     scope: 'source',
     ...(facts.slot === undefined ? {} : { slot: facts.slot.health }),
     system: facts.server.systemIdentifier,

@@ -46,6 +46,10 @@ export class SourceProgress {
     return this.#evidence;
   }
 
+  get gaps(): Readonly<Record<string, string>> {
+    return this.#state.gaps ?? {};
+  }
+
   get configuration(): unknown {
     return this.#state.configuration;
   }

@@ -1,11 +1,14 @@
 // Where a source goes on: at its sealed state, or, where the server lost what was not read, after a sealed gap.
 import { noEntries } from '../log/bundle.ts';
 import type { SourceState } from '../log/source-state.ts';
+import type { AuditSettings } from '../ports/audit-settings.ts';
+import { provisionalConfiguration } from './captured-configuration.ts';
 import { lossOf } from './resume.ts';
 import { type LossFacts, sealLoss, sealTakeover, type SourceParts } from './source-gap.ts';
 
-/** The sealed state to resume from, with a slot behind it. `connection` names the declared database, see AuditSettings. */
-export async function startSource(parts: SourceParts, connection: string | undefined, signal: AbortSignal): Promise<SourceState> {
+/** The sealed state to resume from, with a slot behind it. The settings' `connection` names the declared database. */
+export async function startSource(parts: SourceParts, settings: AuditSettings, signal: AbortSignal): Promise<SourceState> {
+  const { connection } = settings;
   const facts = await lossFacts(parts, signal);
   const source = `postgresql/${facts.server.systemIdentifier}/${facts.server.database}`;
   const previous = connection === undefined ? undefined : lastOf(connection, parts);
@@ -13,7 +16,7 @@ export async function startSource(parts: SourceParts, connection: string | undef
   const read = connection === undefined ? {} : { connection: { name: connection, turn } };
   const replaced = previous !== undefined && previous.source !== source ? previous : undefined;
   const sealed = parts.writer.sourceState(source);
-  if (sealed === undefined) return firstStart(parts, { source, read, replaced, facts }, signal);
+  if (sealed === undefined) return firstStart(parts, { source, read, replaced, facts, settings }, signal);
   const loss = lossOf(sealed, facts);
   // The switch to a timeline that holds everything sealed is no loss; it is remembered with the next batch.
   const state = { ...sealed, ...read, lineage: facts.lineage };
@@ -41,18 +44,20 @@ interface FirstStart {
   readonly read: Pick<SourceState, 'connection'>;
   readonly replaced: SourceState | undefined;
   readonly facts: LossFacts;
+  readonly settings: AuditSettings;
 }
 
 /** If we die between slot and seal, nothing was promised, and the restart makes the slot anew. */
-async function firstStart(parts: SourceParts, { source, read, replaced, facts }: FirstStart, signal: AbortSignal): Promise<SourceState> {
+async function firstStart(parts: SourceParts, { source, read, replaced, facts, settings }: FirstStart, signal: AbortSignal): Promise<SourceState> {
   const lsn = await parts.database.recreateSlot(parts.writer.origin, signal);
+  const found = settings.tables.some((table) => table.baseline === true) ? (await parts.database.look(parts.writer.origin, settings, signal)).configuration : undefined;
   const state: SourceState = {
     source,
     // Not complete: a transaction whose commit record starts right here is still to come.
     position: { incarnation: 1, lsn, seq: 0, complete: false },
     relations: {},
     policies: {},
-    configuration: null,
+    configuration: found === undefined ? null : provisionalConfiguration(found),
     lineage: facts.lineage,
     ...read,
     counters: { changes: 0, attributed: 0, gaps: replaced === undefined ? 0 : 1 },

@@ -46,6 +46,7 @@ function sourceOf(name: string, plain: Record<string, unknown>): SourceState {
     configuration: plain['configuration'],
     ...(plain['lineage'] === undefined ? {} : { lineage: lineageOf(recordOf(plain['lineage'])) }),
     ...(plain['connection'] === undefined ? {} : { connection: connectionOf(recordOf(plain['connection'])) }),
+    ...(plain['gaps'] === undefined ? {} : { gaps: textsOf(plain['gaps']) }),
     counters: { changes: countOf(counters['changes']), attributed: countOf(counters['attributed']), gaps: countOf(counters['gaps']) },
   };
 }

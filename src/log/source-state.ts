@@ -53,5 +53,7 @@ export interface SourceState {
   readonly lineage?: Lineage;
   /** The declared database that it is read through, and how often that went over to another source: the highest was read last. */
   readonly connection?: { readonly name: string; readonly turn: number };
+  /** Id of the last sealed gap: of the whole source under `*`, of a table under its OID. What was made of it is in the baselines' state. */
+  readonly gaps?: Readonly<Record<string, string>>;
   readonly counters: { readonly changes: number; readonly attributed: number; readonly gaps: number };
 }

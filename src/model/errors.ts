@@ -23,6 +23,7 @@ export const errorCodes = [
   'TestFailed',
   'SlotLost',
   'SourceRewound',
+  'SnapshotOutdated',
   'StorageUnreachable',
   'StorageRefused',
   'StorageNotWriteOnce',

@@ -4,6 +4,10 @@ import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
 import type { EnvironmentReport, CoverageProblem, MendedCoverage, TableCoverage } from './audit-coverage.ts';
 import type { AuditSettings } from './audit-settings.ts';
+import type { RelationShape } from './relation-shape.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type { RelationShape } from './relation-shape.ts';
 
 /** One audited table as the catalog had it; partitions of a declared root are tables of their own. */
 export interface ConfiguredTable {
@@ -64,15 +68,6 @@ export interface SourceFacts {
 export interface StreamFrame {
   readonly walStart: Lsn;
   readonly data: Uint8Array;
-}
-
-/** `type` is PostgreSQL's own name (`int4`, `_text`), with its schema unless built in, or `oid:<number>` where the stream did not name it. */
-export interface RelationShape {
-  readonly oid: number;
-  readonly schema: string;
-  readonly table: string;
-  readonly replicaIdentity: 'default' | 'nothing' | 'full' | 'index';
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly typeModifier: number; readonly identity: boolean }[];
 }
 
 /** One changed row, valid until the next frame is decoded: whoever wants its bytes has them written where they belong. */
@@ -145,6 +140,8 @@ export interface AuditDatabase {
   slot(logOrigin: string, signal: AbortSignal): Promise<SlotFacts | undefined>;
   /** Drops our slot if there is one and creates a new one; resolves with its consistent point. */
   recreateSlot(logOrigin: string, signal: AbortSignal): Promise<Lsn>;
+  /** The rows as they are now, or, once, as they were at the start of the slot just made, where that is asked for. The caller closes it. */
+  openSnapshot(logOrigin: string, options: { readonly atSlotStart: boolean }, signal: AbortSignal): Promise<Snapshot>;
   /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
   emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;

@@ -1,5 +1,6 @@
 // What the controllers of AuditLog and AuditPolicy keep running; the wiring in cli/ implements it with audit/ and the adapters.
 import type { CoverageLook } from './audit-database.ts';
+import type { RowsealError } from '../model/errors.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { Database } from './database.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -37,6 +38,17 @@ export interface LogKeeper {
   open(settings: LogSettings, signal: AbortSignal): Promise<LogWriter>;
 }
 
+/** Of the tables whose rows are sealed as they were when auditing began. */
+export interface BaselineStatus {
+  readonly tables: number;
+  /** Those whose baseline is sealed, and for which no gap is left to be reconciled. */
+  readonly complete: number;
+  /** Rows sealed so far, those of reconciled gaps among them. */
+  readonly rows: number;
+  /** Why it does not go on; it is tried again. */
+  readonly problem?: RowsealError;
+}
+
 export interface AuditStatus {
   readonly slot: string;
   /** Bytes of WAL between the server and what is sealed. */
@@ -51,6 +63,8 @@ export interface AuditStatus {
   readonly unattributed: number;
   /** What the last look at the catalog found; undefined before the first. */
   readonly coverage?: Pick<CoverageLook, 'tables' | 'eventTriggers'>;
+  /** Undefined when no baseline is declared. */
+  readonly baseline?: BaselineStatus;
 }
 
 export interface RunningAudit {

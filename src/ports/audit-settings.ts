@@ -5,6 +5,8 @@ export interface AuditedTable {
   readonly schema: string;
   readonly table: string;
   readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
+  /** Whether the rows that exist when auditing begins are sealed. */
+  readonly baseline?: true;
 }
 
 /** The union of what the AuditPolicies of one database and one log declare: one slot, one source. */

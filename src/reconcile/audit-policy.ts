@@ -11,6 +11,7 @@ import type { LogWriter } from '../ports/log-writer.ts';
 import { coverageConditions, coverageStatus, uncoveredReadiness } from './audit-coverage.ts';
 import type { AuditGroups } from './audit-groups.ts';
 import { auditSettings } from './audit-settings.ts';
+import { baselineCondition } from './baseline-condition.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
 import type { OpenLogs } from './open-logs.ts';
@@ -201,11 +202,14 @@ interface RunningState {
   readonly readiness: Readiness;
 }
 
-function runningStatus(policy: Policy, { status: { coverage, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
+function runningStatus(policy: Policy, { status: { coverage, baseline, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
+  const covered = coverage === undefined ? [] : coverageConditions(policy.spec, coverage);
+  const sealed = baselineCondition(baseline);
   return {
     ...status,
     ...(coverage === undefined ? {} : { coverage: coverageStatus(policy.spec, coverage) }),
+    ...(baseline === undefined ? {} : { baseline: { tables: baseline.tables, complete: baseline.complete, rows: baseline.rows } }),
     observedGeneration: policy.metadata.generation,
-    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: coverage === undefined ? [] : coverageConditions(policy.spec, coverage) }),
+    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: [...covered, ...sealed.others], clear: sealed.clear }),
   };
 }

@@ -17,7 +17,8 @@ import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { openStream } from './replication.ts';
 import type { RunQuery, Session } from './session.ts';
-import { createSlot, dropSlot, readSlot } from './slot.ts';
+import { dropSlot, readSlot } from './slot.ts';
+import { createSnapshots } from './snapshots.ts';
 import { readLineage } from './timelines.ts';
 
 export interface AuditDatabaseParts {
@@ -54,6 +55,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     }
   };
   const coverage = createCoverage({ claimsSetting });
+  const snapshots = createSnapshots({ target, versionNumber: facts.versionNumber, randomness, logger });
 
   return {
     captureName: nameOf,
@@ -70,7 +72,11 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       }),
     messageKey: (signal) => run('reading the message key', signal, readKey),
     slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
-    recreateSlot: (origin, signal) => run('creating the slot', signal, (query) => createSlot(query, nameOf(origin), facts.versionNumber)),
+    recreateSlot: async (origin, signal) => {
+      await run('dropping the slot', signal, (query) => dropSlot(query, nameOf(origin)));
+      return snapshots.createSlot(nameOf(origin), signal);
+    },
+    openSnapshot: (origin, { atSlotStart }, signal) => snapshots.open(nameOf(origin), atSlotStart, signal),
     emitConfiguration: (origin, settings, mended, signal) =>
       run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),

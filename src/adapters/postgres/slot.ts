@@ -1,6 +1,5 @@
 // The replication slot of one log: what the server still keeps for us, and making a new one.
-import { type Lsn, parseLsn } from '../../model/branded.ts';
-import { RowsealError } from '../../model/errors.ts';
+import { parseLsn } from '../../model/branded.ts';
 import type { SlotFacts } from '../../ports/audit-database.ts';
 import type { RunQuery } from './session.ts';
 
@@ -31,18 +30,6 @@ export async function readSlot(query: RunQuery, name: string, versionNumber: num
     health: row.reason ?? row.wal_status ?? 'unknown',
     ...(row.active_pid === null ? {} : { activePid: row.active_pid }),
   };
-}
-
-/**
- * Outside of a transaction, since creating a slot must not have written before. If we die after it, the restart finds a slot
- * that nothing sealed stands for, and makes it anew: nothing was promised of it.
- */
-export async function createSlot(query: RunQuery, name: string, versionNumber: number): Promise<Lsn> {
-  await dropSlot(query, name);
-  const failover = versionNumber >= 170000 ? ', failover => true' : '';
-  const [row] = await query<{ lsn: string }>(`select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [name]);
-  if (row === undefined) throw new RowsealError('DatabaseStatement', 'the server created no slot', { object: `slot ${name}`, retryable: true });
-  return parseLsn(row.lsn);
 }
 
 /** A process that still streams from it is ended first: it can only be an earlier one of ours. */

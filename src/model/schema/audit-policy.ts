@@ -20,7 +20,9 @@ export const auditPolicySpec = Type.Object(
     databaseRef: objectRef('DatabaseConnection'),
     logRef: objectRef('AuditLog'),
     tables: mapList(auditedTables, 'name', { description: 'What is recorded.', maxItems: 64 }),
-    baseline: Type.Optional(oneOf(['None'], 'Whether the rows that exist when auditing begins are recorded. None: they are not.')),
+    baseline: Type.Optional(
+      oneOf(['Snapshot', 'None'], 'Whether the rows that exist when auditing begins are recorded; Snapshot needs BYPASSRLS where row-level security is on. None when left out.'),
+    ),
     schemaChanges: Type.Optional(
       oneOf(['Record', 'Ignore'], 'Whether DDL, rights, roles and settings of the database are recorded. Record when left out; what is done to the capture itself is recorded always.'),
     ),
@@ -53,6 +55,15 @@ const coverage = Type.Object(
   { description: 'What of the declared tables is really captured, as of the last look.' },
 );
 
+const baselineStatus = Type.Object(
+  {
+    tables: integer('Tables whose rows are to be recorded, partitions counted one by one.', 0, Number.MAX_SAFE_INTEGER),
+    complete: integer('Those whose rows are sealed, and for which no gap waits to be reconciled.', 0, Number.MAX_SAFE_INTEGER),
+    rows: integer('Rows sealed so far, those of reconciled gaps among them.', 0, Number.MAX_SAFE_INTEGER),
+  },
+  { description: 'How far the baselines of all AuditPolicies of this database and log are; absent where none is asked for.' },
+);
+
 export const auditPolicyStatus = Type.Object(
   {
     observedGeneration,
@@ -64,6 +75,7 @@ export const auditPolicyStatus = Type.Object(
     gaps: Type.Optional(integer('How many gaps were sealed.', 0, Number.MAX_SAFE_INTEGER)),
     unattributed: Type.Optional(integer('Row changes since the start whose actor is not known.', 0, Number.MAX_SAFE_INTEGER)),
     coverage: Type.Optional(coverage),
+    baseline: Type.Optional(baselineStatus),
     conditions,
   },
   { description: 'What was observed.' },
