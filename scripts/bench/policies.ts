@@ -96,7 +96,7 @@ function declare({ tables, rulesPerTable, tablesPerObject }: Shape): MemoryClust
 
 /** One pass looks at every RowPolicy once, as the controller does at every poll. */
 function passes(cluster: MemoryCluster, database: Database): () => Promise<void> {
-  const reconciler = createRowPolicyReconciler({ cluster, databases: { get: () => database, onChange: () => () => undefined }, clock, logger: quietLogger(), metrics: { drifted: () => undefined, applied: () => undefined }, enqueue: () => undefined });
+  const reconciler = createRowPolicyReconciler({ cluster, databases: { get: () => database, onChange: () => () => undefined }, clock, logger: quietLogger(), metrics: { drifted: () => undefined, applied: () => undefined, captured: () => undefined }, enqueue: () => undefined });
   return async () => {
     const keys = cluster.list('RowPolicy').map(({ metadata }) => metadata);
     const worker = async (): Promise<void> => {

@@ -133,6 +133,7 @@ async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, 
   const { position, counters } = run.sealed();
   const lag = flushLsn - run.readUpTo();
   const coverage = run.coverage();
+  const retention = await database.retention(writer.origin, signal);
   return {
     slot: database.captureName(writer.origin),
     lagBytes: lag > 0n ? Number(lag) : 0,
@@ -143,5 +144,6 @@ async function statusOf({ database, writer }: PipelineOptions, run: CaptureRun, 
     gaps: counters.gaps,
     unattributed: counters.changes - counters.attributed,
     ...(coverage === undefined ? {} : { coverage: { tables: coverage.tables, eventTriggers: coverage.eventTriggers } }),
+    ...(retention === undefined ? {} : { retention }),
   };
 }

@@ -58,7 +58,7 @@ function assemble({ cluster, logger, cwd, metrics }: CoreOptions) {
   });
   const auditLogs = createAuditLogReconciler({ ...shared, keeper: logKeeper, logs, enqueue: (key) => look({ kind: 'AuditLog', key }) });
   const rowPolicies = createRowPolicyReconciler({ ...shared, databases, metrics, enqueue: (key: ObjectKey) => look({ kind: 'RowPolicy', key }) });
-  const auditPolicies = createAuditPolicyReconciler({ ...shared, databases, logs, groups, keeper: auditKeeper });
+  const auditPolicies = createAuditPolicyReconciler({ ...shared, databases, logs, groups, keeper: auditKeeper, metrics });
   const controller = createController({
     ...shared,
     random: systemRandomness,

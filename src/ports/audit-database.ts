@@ -57,6 +57,17 @@ export interface SlotFacts {
   readonly activePid?: number;
 }
 
+/** How much the server keeps for the slot, and what endangers that. */
+export interface SlotRetention {
+  readonly retainedBytes: number;
+  /** WAL that may still be written before the slot is lost; undefined without a limit. */
+  readonly safeBytes?: number;
+  /** No max_slot_wal_keep_size: a slot that nobody reads fills the disk. */
+  readonly unlimited: boolean;
+  /** There are standbys, and nothing keeps us from reading what they do not have yet. */
+  readonly aheadOfStandbys: boolean;
+}
+
 export interface SourceFacts {
   readonly systemIdentifier: string;
   readonly database: string;
@@ -138,6 +149,7 @@ export interface AuditDatabase {
   remove(logOrigin: string, signal: AbortSignal): Promise<void>;
   messageKey(signal: AbortSignal): Promise<MessageKey>;
   slot(logOrigin: string, signal: AbortSignal): Promise<SlotFacts | undefined>;
+  retention(logOrigin: string, signal: AbortSignal): Promise<SlotRetention | undefined>;
   /** Drops our slot if there is one and creates a new one; resolves with its consistent point. */
   recreateSlot(logOrigin: string, signal: AbortSignal): Promise<Lsn>;
   /** The rows as they are now, or, once, as they were at the start of the slot just made, where that is asked for. The caller closes it. */

@@ -1,6 +1,6 @@
 // What the controllers of AuditLog and AuditPolicy keep running; the wiring in cli/ implements it with audit/ and the adapters.
-import type { CoverageLook } from './audit-database.ts';
 import type { RowsealError } from '../model/errors.ts';
+import type { CoverageLook, SlotRetention } from './audit-database.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { Database } from './database.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -65,6 +65,8 @@ export interface AuditStatus {
   readonly coverage?: Pick<CoverageLook, 'tables' | 'eventTriggers'>;
   /** Undefined when no baseline is declared. */
   readonly baseline?: BaselineStatus;
+  /** What the server keeps for the slot; undefined while there is none. */
+  readonly retention?: SlotRetention;
 }
 
 export interface RunningAudit {

@@ -8,9 +8,11 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
+import type { Metrics } from '../ports/metrics.ts';
 import { coverageConditions, coverageStatus, uncoveredReadiness } from './audit-coverage.ts';
 import type { AuditGroups } from './audit-groups.ts';
 import { auditSettings } from './audit-settings.ts';
+import { slotConditions } from './audit-slot.ts';
 import { baselineCondition } from './baseline-condition.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
@@ -24,6 +26,7 @@ export interface AuditPolicyOptions {
   readonly logs: OpenLogs;
   readonly groups: AuditGroups;
   readonly keeper: AuditKeeper;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -44,6 +47,7 @@ export function createAuditPolicyReconciler(options: AuditPolicyOptions): Reconc
       if (policy === undefined) {
         const last = groupOf.get(id);
         groupOf.delete(id);
+        options.metrics.captured(key, undefined);
         if (last !== undefined) await follow(last, { options, signal });
         return {};
       }
@@ -83,6 +87,7 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
     const settings = auditSettings(await grantedMembers(group, context));
     const running = await options.groups.ensure(group, { ...parts, settings }, signal);
     const status = await running.status(signal);
+    options.metrics.captured(policy.metadata, status);
     const readiness = runningReadiness(policy, status);
     if (readiness.state !== 'ready') warn(policy, readiness, options.cluster);
     await options.cluster.updateStatus(policy, runningStatus(policy, { status, readiness }, options.clock), signal);
@@ -202,14 +207,15 @@ interface RunningState {
   readonly readiness: Readiness;
 }
 
-function runningStatus(policy: Policy, { status: { coverage, baseline, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
+function runningStatus(policy: Policy, { status: { coverage, baseline, retention, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
   const covered = coverage === undefined ? [] : coverageConditions(policy.spec, coverage);
   const sealed = baselineCondition(baseline);
+  const slot = slotConditions({ ...status, ...(retention === undefined ? {} : { retention }) });
   return {
     ...status,
     ...(coverage === undefined ? {} : { coverage: coverageStatus(policy.spec, coverage) }),
     ...(baseline === undefined ? {} : { baseline: { tables: baseline.tables, complete: baseline.complete, rows: baseline.rows } }),
     observedGeneration: policy.metadata.generation,
-    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: [...covered, ...sealed.others], clear: sealed.clear }),
+    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: [...slot, ...covered, ...sealed.others], clear: sealed.clear }),
   };
 }

@@ -92,7 +92,7 @@ describe.each(supportedMajors)('resuming on PostgreSQL %s', (major) => {
     await writer.append({ entries: noEntries, state: { ...last.state, marker: { ...marker, nonce: 'of another history' } } }, signal);
     run = await database.start(writer, auditSettings(['t']));
     const gap = await until('the gap', () => writer.entries().find((entry) => entry.type === 'gap.rewound'));
-    expect(gap['gap']).toMatchObject({ reason: 'MarkerNotFound', reconcilable: false });
+    expect(gap['gap']).toMatchObject({ reason: 'MarkerNotFound', missed: false, lacking: { changes: 0 } });
   });
 
   it('survives a crash of the server without loss', async () => {

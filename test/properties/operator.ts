@@ -16,7 +16,7 @@ import { specOf, type State } from './states.ts';
 
 const namespace = 'shop';
 const maxRounds = 60;
-const metrics = { drifted: () => undefined, applied: () => undefined };
+const metrics = { drifted: () => undefined, applied: () => undefined, captured: () => undefined };
 
 export interface OperatorOptions {
   readonly postgres: Postgres;

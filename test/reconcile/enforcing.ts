@@ -48,7 +48,7 @@ export async function startEnforcing(postgres: Postgres, database = 'postgres'):
     databases: { get: () => connected, onChange: () => () => undefined },
     clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + skippedMs },
     logger: quietLogger(),
-    metrics: { drifted: () => undefined, applied: () => undefined },
+    metrics: { drifted: () => undefined, applied: () => undefined, captured: () => undefined },
     enqueue: () => undefined,
   });
   const status = (name: string) => cluster.get('RowPolicy', { namespace, name })?.status ?? {};

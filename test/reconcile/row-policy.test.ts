@@ -61,7 +61,7 @@ beforeEach(async () => {
   cluster.put('DatabaseConnection', connection, connectionSpec);
   cluster.put('RowPolicy', key, spec);
   const databases = { get: () => connected, onChange: () => () => undefined };
-  const reconciler = createRowPolicyReconciler({ cluster, databases, clock: { ...clock, monotonicMs: () => clock.monotonicMs() + skippedMs }, logger: quietLogger(), metrics: { drifted: (_policy, tables) => void (drifted += tables), applied: () => undefined }, enqueue: (other) => enqueued.push(other.name) });
+  const reconciler = createRowPolicyReconciler({ cluster, databases, clock: { ...clock, monotonicMs: () => clock.monotonicMs() + skippedMs }, logger: quietLogger(), metrics: { drifted: (_policy, tables) => void (drifted += tables), applied: () => undefined, captured: () => undefined }, enqueue: (other) => enqueued.push(other.name) });
   reconcile = () => reconciler.reconcile(key, never);
 });
 

@@ -1,6 +1,6 @@
-// Metrics for Prometheus: counters, and the HTTP endpoint that shows them.
+// Metrics for Prometheus: counters, gauges, and the HTTP endpoint that shows them.
 import { createServer } from 'node:http';
-import { Counter, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { describeError, RowsealError } from '../../model/errors.ts';
 import type { ObjectKey } from '../../model/kinds.ts';
 import type { Metrics } from '../../ports/metrics.ts';
@@ -17,7 +17,25 @@ export function createPrometheusMetrics(): PrometheusMetrics {
   const registry = new Registry();
   const drift = new Counter({ name: 'rowseal_policy_drift_total', help: 'Tables of a RowPolicy found changed by somebody else, and mended.', labelNames, registers: [registry] });
   const statements = new Counter({ name: 'rowseal_policy_statements_total', help: 'Statements applied for a RowPolicy.', labelNames, registers: [registry] });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers: [registry] });
+  const capture = {
+    lagBytes: gauge('rowseal_audit_lag_bytes', 'WAL between the database and what is sealed, by AuditPolicy.'),
+    lagSeconds: gauge('rowseal_audit_lag_seconds', 'Age of the oldest change that is read and not sealed.'),
+    retainedBytes: gauge('rowseal_audit_retained_wal_bytes', 'WAL that the server keeps for the slot.'),
+    gaps: gauge('rowseal_audit_gaps', 'Gaps that were sealed for the source of an AuditPolicy.'),
+  };
   return {
+    captured: (policy, figures) => {
+      const labels = labelsOf(policy);
+      if (figures === undefined) {
+        for (const one of Object.values(capture)) one.remove(labels);
+        return;
+      }
+      capture.lagBytes.set(labels, figures.lagBytes);
+      capture.lagSeconds.set(labels, figures.lagSeconds);
+      capture.gaps.set(labels, figures.gaps);
+      if (figures.retention !== undefined) capture.retainedBytes.set(labels, figures.retention.retainedBytes);
+    },
     drifted: (policy, tables) => drift.inc(labelsOf(policy), tables),
     applied: (policy, count) => statements.inc(labelsOf(policy), count),
     serve: (address, signal) => serve(registry, address, signal),

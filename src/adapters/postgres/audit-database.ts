@@ -16,6 +16,7 @@ import { installAudit, removeAudit } from './install-audit.ts';
 import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { openStream } from './replication.ts';
+import { readRetention } from './retention.ts';
 import type { RunQuery, Session } from './session.ts';
 import { dropSlot, readSlot } from './slot.ts';
 import { createSnapshots } from './snapshots.ts';
@@ -72,6 +73,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       }),
     messageKey: (signal) => run('reading the message key', signal, readKey),
     slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
+    retention: (origin, signal) => run('reading what is kept for the slot', signal, (query) => readRetention(query, nameOf(origin), facts.versionNumber)),
     recreateSlot: async (origin, signal) => {
       await run('dropping the slot', signal, (query) => dropSlot(query, nameOf(origin)));
       return snapshots.createSlot(nameOf(origin), signal);
