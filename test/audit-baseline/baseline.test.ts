@@ -1,112 +1,106 @@
-// What a baseline and the changes after it say is what the table holds, whoever writes meanwhile and whatever is killed.
-import type pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { RunningAudit } from '../../src/ports/audit-runtime.ts';
-import type { AuditSettings } from '../../src/ports/audit-settings.ts';
-import { type AuditedDatabase, auditSettings, connected, openAuditedDatabase, until } from '../parts/audited-database.ts';
-import { type CapturedEntry, createMemoryWriter, type MemoryWriter } from '../parts/memory-writer.ts';
-import { installationOf, type Postgres, startPostgres, supportedMajors } from '../parts/postgres.ts';
-import { replayedTable, rowText } from '../parts/replayed-table.ts';
-
-/** With baselines of all tables. */
-function withBaseline(settings: AuditSettings): AuditSettings {
-  return { ...settings, tables: settings.tables.map((table) => ({ ...table, baseline: true })) };
-}
+// What a baseline and the changes after it say is what the table holds, whoever writes meanwhile.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../parts/audited-database.ts';
+import { type Baselined, openBaselined, withBaseline } from '../parts/baselined.ts';
+import { supportedMajors } from '../parts/postgres.ts';
+import { keepWriting } from './busy-writers.ts';
 
 describe.each(supportedMajors)('baselines on PostgreSQL %s', (major) => {
-  let server: Postgres;
-  let admin: pg.Client;
-  let database: AuditedDatabase;
-  let run: RunningAudit | undefined;
-  let writer: MemoryWriter;
-  let count = 0;
+  let parts: Baselined;
   const { signal } = new AbortController();
-
   beforeAll(async () => {
-    server = await startPostgres({ installation: installationOf(major), settings: ['max_replication_slots = 20'] });
-    admin = await connected(server.uri());
-    database = await openAuditedDatabase({ port: server.port, password: server.password, database: 'postgres' });
+    parts = await openBaselined(major);
   });
-  afterAll(async () => {
-    await database?.close();
-    await admin?.end();
-    await server?.stop();
-  });
-  beforeEach(() => {
-    writer = createMemoryWriter(`test.example/baseline${count++}`);
-  });
-  afterEach(async () => {
-    await run?.stop();
-    run = undefined;
-    await database.audit.remove(writer.origin, signal);
-  });
-
-  const ofType = (type: string): readonly CapturedEntry[] => writer.entries().filter((entry) => entry.type === type);
-  const complete = (tables: number) =>
-    until('the baselines are whole', async () => {
-      const { baseline } = (await run?.status(signal)) ?? {};
-      return baseline?.tables === tables && baseline.complete === tables;
-    });
-  const rowsOf = async (table: string): Promise<readonly string[]> => {
-    const { rows } = await admin.query<{ row: string }>({ text: `select row_to_json(t)::text as row from (select * from ${table}) t` });
-    return rows.map(({ row }) => rowText(textValues(JSON.parse(row) as Record<string, unknown>))).sort();
-  };
-  const sealedSoFar = async (table: string): Promise<void> => {
-    await admin.query(`insert into ${table} values (-1, 'end')`);
-    await until('the last change is sealed', () => writer.entries().some((entry) => entry.type === 'row.insert' && JSON.stringify(entry['object']).includes('"id":"-1"')));
-    await admin.query(`delete from ${table} where id = -1`);
-    await until('its deletion is sealed', () => writer.entries().some((entry) => entry.type === 'row.delete' && JSON.stringify(entry['object']).includes('"id":"-1"')));
-  };
+  afterAll(() => parts?.close());
+  beforeEach(() => parts.fresh());
 
   it('is row for row the slot’s start, before the first change of the WAL', async () => {
+    const { admin } = parts;
     await admin.query(`create table a (id int primary key, v text); insert into a select n, 'v' || n from generate_series(1, 500) n; create table empty (id int primary key)`);
-    run = await database.start(writer, withBaseline(auditSettings(['a', 'empty'])));
+    await parts.start(withBaseline(['a', 'empty']));
     await admin.query(`update a set v = 'changed' where id <= 10; delete from a where id > 490; update a set id = id + 1000 where id between 20 and 30`);
-    await complete(2);
-    await sealedSoFar('a');
-    const types = writer.entries().map((entry) => entry.type);
+    await parts.complete(2);
+    await parts.settled('a');
+    const types = parts.writer().entries().map((entry) => entry.type);
     expect(types.lastIndexOf('baseline')).toBeLessThan(types.findIndex((type) => type.startsWith('row.')));
-    expect(ofType('baseline')).toHaveLength(501);
-    expect(ofType('baseline').filter((entry) => (entry['baseline'] as { last?: true }).last === true).map((entry) => (entry['baseline'] as { rows: number }).rows).sort((a, b) => a - b)).toEqual([0, 500]);
-    expect(ofType('baseline').every((entry) => entry['actor'] === undefined)).toBe(true);
-    expect(replayedTable(writer.entries(), 'a')).toEqual(await rowsOf('a'));
-    // The slot's own start, since its snapshot was exported with it.
-    const starts = new Set(ofType('baseline').map((entry) => (entry['source'] as { lsn: string }).lsn));
-    expect(starts.size).toBe(1);
-    // Both sources describe the table alike.
-    expect(new Set(ofType('relation').map((entry) => JSON.stringify(entry['relation']))).size).toBe(new Set(ofType('relation').map((entry) => JSON.stringify((entry['relation'] as { table: string }).table))).size);
+    const sealed = parts.ofType('baseline');
+    expect(sealed).toHaveLength(501);
+    const last = sealed.map((entry) => entry['baseline'] as { last?: true; rows?: number }).filter((one) => one.last === true);
+    expect(new Set(last.map(({ rows }) => rows))).toEqual(new Set([0, 500]));
+    expect(sealed.every((entry) => entry['actor'] === undefined)).toBe(true);
+    expect(new Set(sealed.map((entry) => (entry['source'] as { lsn: string }).lsn)).size).toBe(1);
+    // Stream and snapshot describe a table alike.
+    const relations = parts.ofType('relation').map((entry) => entry['relation'] as { table: string });
+    expect(new Set(relations.map((one) => JSON.stringify(one))).size).toBe(new Set(relations.map((one) => one.table)).size);
+    await parts.same('a');
+    await parts.same('empty');
     await admin.query('drop table a, empty');
   });
 
   it('equals the table at a later instant while many write', async () => {
+    const { admin } = parts;
     await admin.query(`create table busy (id int primary key, v text); insert into busy select n, repeat('x', n % 200) from generate_series(1, 5000) n`);
-    const ending = new AbortController();
-    const writers = await Promise.all(Array.from({ length: 4 }, (_one, at) => keepWriting(server, at, ending.signal)));
-    run = await database.start(writer, withBaseline(auditSettings(['busy'])));
-    await complete(1);
-    ending.abort();
-    await Promise.all(writers.map(({ done }) => done));
-    await sealedSoFar('busy');
-    expect(replayedTable(writer.entries(), 'busy')).toEqual(await rowsOf('busy'));
+    const busy = await keepWriting(parts.server);
+    await parts.start(withBaseline(['busy']));
+    await parts.complete(1);
+    await busy.stop();
+    await parts.settled('busy');
+    await parts.same('busy');
     await admin.query('drop table busy');
+  });
+
+  // The ends of what is supported stand for what lies between.
+  it.runIf(major === 15 || major === 18)('takes the rows of a table that is declared later, and of a partition that comes with rows, while others write', async () => {
+    const { admin } = parts;
+    await admin.query(`create table busy (id int primary key, v text); insert into busy select n, 'x' from generate_series(1, 2000) n; create table first (id int primary key);
+      create table p (id int primary key) partition by range (id); create table p1 partition of p for values from (-10) to (100); insert into p select n from generate_series(1, 9) n`);
+    const busy = await keepWriting(parts.server);
+    await parts.start(withBaseline(['first', 'p']));
+    await parts.complete(2);
+    await parts.run().configure(withBaseline(['first', 'p', 'busy']), signal);
+    await parts.complete(3);
+    await busy.stop();
+    await admin.query('create table p2 (id int primary key); insert into p2 select n from generate_series(100, 120) n; alter table p attach partition p2 for values from (100) to (200)');
+    await parts.complete(4);
+    await admin.query('delete from p where id in (3, 103); insert into p values (50), (150)');
+    await parts.settled('busy');
+    await parts.settled('p');
+    for (const table of ['busy', 'p1', 'p2']) await parts.same(table);
+    await admin.query('drop table busy, first, p');
+  });
+
+  it.runIf(major === 15 || major === 18)('supersedes what a crash left unfinished by a newer snapshot', async () => {
+    const { admin } = parts;
+    await admin.query(`create table big (id int primary key, v text); insert into big select n, repeat('y', 400) from generate_series(1, 6000) n; create table small (id int primary key); insert into small values (1)`);
+    const dies = dyingWriter(parts, 2);
+    const crashed = await parts.database.start(dies, withBaseline(['small', 'big'])).catch(() => undefined);
+    await until('the log refuses', () => dies.refused());
+    await crashed?.stop();
+    const whole = parts.ofType('baseline').filter((entry) => (entry['baseline'] as { rows?: number }).rows === 6000);
+    expect(parts.ofType('baseline').length).toBeGreaterThan(0);
+    expect(whole).toEqual([]);
+    await admin.query(`delete from big where id % 2 = 0; insert into big values (10000, 'new')`);
+    await parts.stop();
+    await parts.start(withBaseline(['small', 'big']));
+    await parts.complete(2);
+    await parts.settled('big');
+    await parts.same('big');
+    await parts.same('small');
+    await admin.query('drop table big, small');
   });
 });
 
-/** Everything that row_to_json gives, as PostgreSQL's text. */
-function textValues(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : typeof value === 'string' ? value : JSON.stringify(value)]));
-}
-
-async function keepWriting(server: Postgres, at: number, signal: AbortSignal): Promise<{ readonly done: Promise<void> }> {
-  const client = await connected(server.uri());
-  const write = async (): Promise<void> => {
-    for (let turn = 0; !signal.aborted; turn++) {
-      const id = 1 + ((at * 1000 + turn * 7) % 5000);
-      await client.query('insert into busy values ($1, $2) on conflict (id) do update set v = excluded.v', [id, `w${at}.${turn}`]);
-      await client.query('delete from busy where id = $1', [((id * 3) % 5000) + 1]);
-      if (turn % 5 === 0) await client.query('update busy set id = id + 100000 * $2 where id = $1', [((id * 11) % 5000) + 1, at + 1]).catch(() => undefined);
-    }
-    await client.end();
+/** Commits so many batches of a baseline, and nothing after them. */
+function dyingWriter(parts: Baselined, batches: number) {
+  const writer = parts.writer();
+  let left = batches;
+  return {
+    ...writer,
+    refused: () => left < 0,
+    append: async (...[batch, signal]: Parameters<typeof writer.append>) => {
+      if (batch.state.source.startsWith('baseline/')) left -= 1;
+      if (left < 0) throw new Error('the process died');
+      await writer.append(batch, signal);
+    },
   };
-  return { done: write() };
 }

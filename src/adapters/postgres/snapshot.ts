@@ -11,6 +11,7 @@ import type { RunQuery } from './run-query.ts';
 import { readSnapshotTables } from './snapshot-catalog.ts';
 import { rowParser } from './snapshot-row.ts';
 import type { ExportedSnapshot } from './snapshot-slot.ts';
+import { prepareStream } from './stream-session.ts';
 
 export interface SnapshotRequest {
   readonly target: ConnectionTarget;
@@ -41,6 +42,7 @@ export async function openSnapshot({ target, exported, publication }: SnapshotRe
     return (await client.query(text, [...values])).rows as never;
   };
   try {
+    await prepareStream(client);
     await client.query('begin isolation level repeatable read read only');
     await client.query(`set transaction snapshot ${quoteLiteral(exported.name)}`);
     for (const [name, value] of settings) await client.query(`set local ${name} = ${quoteLiteral(value)}`);
