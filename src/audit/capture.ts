@@ -6,7 +6,7 @@ import type { ConfiguredTable, DecodedTable, MessageKey, RelationShape, StreamEv
 import type { Batch } from '../ports/log-writer.ts';
 import type { CaptureParts, EventOf, Transaction } from './capture-parts.ts';
 import { createStatementStack } from './context.ts';
-import { formatMicros, type SourceName } from './entry-text.ts';
+import { createMicrosFormat, type SourceName } from './entry-text.ts';
 import { messagePrefix } from './message.ts';
 import { addForgery, addFurtherForgeries, applyMessage } from './message-effects.ts';
 import { PendingBatch, type ReadyEntries } from './pending-batch.ts';
@@ -55,7 +55,8 @@ class StreamCapture implements Capture {
   readonly #parts: CaptureParts;
   readonly #rows: RowCapture;
   #transaction: Transaction | undefined;
-  #lastTime = formatMicros(0n);
+  readonly #formatTime = createMicrosFormat();
+  #lastTime = this.#formatTime(0n);
 
   constructor({ name, captureName, key, state, maxBatchBytes, outlook }: CaptureOptions) {
     this.#maxBatchBytes = maxBatchBytes;
@@ -98,7 +99,7 @@ class StreamCapture implements Capture {
     const { position } = this.#parts.progress;
     const past = event.commitLsn < position.lsn || (event.commitLsn === position.lsn && position.complete);
     const sealed = past ? Infinity : event.commitLsn === position.lsn ? position.seq : 0;
-    this.#lastTime = formatMicros(event.commitTimeMicros);
+    this.#lastTime = this.#formatTime(event.commitTimeMicros);
     this.#transaction = this.#newTransaction(event.commitLsn, { xid: event.xid, sealed });
     this.#parts.statements.clear();
   }

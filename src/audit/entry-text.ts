@@ -130,3 +130,17 @@ export function formatMicros(micros: bigint): string {
   const millis = micros / 1000n;
   return `${new Date(Number(millis)).toISOString().slice(0, -1)}${(micros % 1000n).toString().padStart(3, '0')}Z`;
 }
+
+/** The same, quicker for times of one second after the other. */
+export function createMicrosFormat(): (micros: bigint) => string {
+  let second = -1n;
+  let start = '';
+  return (micros) => {
+    const its = micros / 1_000_000n;
+    if (its !== second) {
+      second = its;
+      start = formatMicros(micros).slice(0, '2026-11-23T10:00:00.'.length);
+    }
+    return `${start}${String(micros - its * 1_000_000n).padStart(6, '0')}Z`;
+  };
+}

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/adapters/postgres/pgoutput.ts';
 import { createCapture } from '../../src/audit/capture.ts';
+import { createMicrosFormat, formatMicros } from '../../src/audit/entry-text.ts';
 import { decodeEntries } from '../../src/log/bundle.ts';
 import { sha256Hex } from '../../src/log/merkle.ts';
 import type { SourceState } from '../../src/log/source-state.ts';
@@ -120,6 +121,14 @@ const tables: fc.Arbitrary<Table> = fc
   });
 
 describe('the bytes of row entries', () => {
+  it('hold the time of the commit to the microsecond', () => {
+    const format = createMicrosFormat();
+    for (const micros of [0n, 1_000_000n, 1_795_000_000_000_001n, 1_795_000_000_999_999n, 1_795_000_001_000_000n, 1_794_999_999_999_999n]) {
+      const time = `${new Date(Number(micros / 1000n)).toISOString().slice(0, -1)}${String(micros % 1000n).padStart(3, '0')}Z`;
+      expect([format(micros), formatMicros(micros)]).toEqual([time, time]);
+    }
+  });
+
   it('are those of the canonical form of the entry', { timeout: 600_000 }, () => {
     const run = fc.check(
       fc.property(tables, (table) => {

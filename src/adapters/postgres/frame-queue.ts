@@ -1,40 +1,44 @@
-// Frames between socket and consumer: a bounded queue that pauses the socket while the consumer is behind.
+// Frames between socket and consumer: a bounded queue that holds the socket while the consumer is behind.
 import type { StreamFrame } from '../../ports/audit-database.ts';
 
 export interface FrameQueue {
-  push(frame: StreamFrame): void;
+  /** What one chunk brought, and its size. */
+  push(frames: readonly StreamFrame[], bytes: number): void;
   /** Ends the iteration with this error once what is queued was taken; undefined ends it quietly. */
   finish(error: Error | undefined): void;
-  readonly paused: () => boolean;
+  /** While the consumer is behind. */
+  readonly full: () => boolean;
   readonly frames: AsyncIterable<readonly StreamFrame[]>;
 }
 
-const pauseAtBytes = 4 * 1024 * 1024;
-const resumeAtBytes = 1024 * 1024;
-/** So that the consumer can look at its clock and its signal in between. */
-const takeAtMostFrames = 1024;
+const fullAtBytes = 4 * 1024 * 1024;
+const roomyAtBytes = 1024 * 1024;
 
-export function createFrameQueue(socket: { pause(): unknown; resume(): unknown }): FrameQueue {
-  let queue: StreamFrame[] = [];
+/** `onRoom` is called when it is no longer full. */
+export function createFrameQueue(onRoom: () => void): FrameQueue {
+  const queue: { readonly frames: readonly StreamFrame[]; readonly bytes: number }[] = [];
+  let first = 0;
   let bytes = 0;
-  let paused = false;
+  let full = false;
   let finished: { readonly error: Error | undefined } | undefined;
   let wake: () => void = () => undefined;
 
   const take = (): readonly StreamFrame[] => {
-    const taken = queue.length <= takeAtMostFrames ? queue : queue.slice(0, takeAtMostFrames);
-    queue = queue.length <= takeAtMostFrames ? [] : queue.slice(takeAtMostFrames);
-    for (const frame of taken) bytes -= frame.data.length;
-    if (paused && bytes < resumeAtBytes) {
-      paused = false;
-      socket.resume();
+    const taken = queue[first];
+    first += 1;
+    // Shifting one by one would move all the others each time.
+    if (first * 2 > queue.length) first -= queue.splice(0, first).length;
+    bytes -= taken?.bytes ?? 0;
+    if (full && bytes < roomyAtBytes) {
+      full = false;
+      onRoom();
     }
-    return taken;
+    return taken?.frames ?? [];
   };
 
   async function* frames(): AsyncGenerator<readonly StreamFrame[]> {
     for (;;) {
-      if (queue.length > 0) yield take();
+      if (queue.length > first) yield take();
       else if (finished !== undefined) {
         if (finished.error !== undefined) throw finished.error;
         return;
@@ -43,20 +47,17 @@ export function createFrameQueue(socket: { pause(): unknown; resume(): unknown }
   }
 
   return {
-    push: (frame) => {
-      queue.push(frame);
-      bytes += frame.data.length;
-      if (!paused && bytes > pauseAtBytes) {
-        paused = true;
-        socket.pause();
-      }
+    push: (pushed, size) => {
+      queue.push({ frames: pushed, bytes: size });
+      bytes += size;
+      full ||= bytes > fullAtBytes;
       wake();
     },
     finish: (error) => {
       finished ??= { error };
       wake();
     },
-    paused: () => paused,
+    full: () => full,
     frames: { [Symbol.asyncIterator]: frames },
   };
 }

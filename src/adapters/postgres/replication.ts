@@ -1,14 +1,13 @@
-// Our own walsender client: `pg` logs in and frames, we start the stream, answer keepalives, and confirm only what is sealed.
-import type pg from 'pg';
-import { formatLsn, type Lsn, lsn, zeroLsn } from '../../model/branded.ts';
+// Our own walsender client: `pg` logs in, we start the stream, answer keepalives, and confirm only what is sealed.
+import { formatLsn, type Lsn, zeroLsn } from '../../model/branded.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { ChangeStream } from '../../ports/audit-database.ts';
 import type { ConnectionTarget } from '../../ports/database.ts';
 import { connectClient, wireOf } from './connection.ts';
 import { describeTarget, errorCodeOf, statementError } from './database-error.ts';
-import { createFrameQueue, type FrameQueue } from './frame-queue.ts';
 import { untilAborted } from './mutex.ts';
 import { quoteLiteral, quoteName } from './quote.ts';
+import { readStream, type StreamReader, type StreamSocket } from './stream-reader.ts';
 import { prepareStream } from './stream-session.ts';
 
 export interface StreamRequest {
@@ -19,7 +18,7 @@ export interface StreamRequest {
 }
 
 interface ReplicationWire {
-  readonly stream: { pause(): unknown; resume(): unknown; destroy(error?: Error): void };
+  readonly stream: StreamSocket & { destroy(error?: Error): void };
   query(text: string): void;
   sendCopyFromChunk(chunk: Uint8Array): void;
 }
@@ -41,28 +40,37 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
     throw streamError(error, request);
   }
   const wire = wireOf(client) as unknown as ReplicationWire & NodeJS.EventEmitter;
-  const queue = createFrameQueue(wire.stream);
-  const progress = { confirmed: zeroLsn, server: zeroLsn, heardAtMs: performance.now() };
-  // `pg`'s own listeners know no CopyBoth; ours stand before the start, since frames may follow in the same chunk.
-  for (const event of ['copyData', 'errorMessage', 'commandComplete', 'readyForQuery']) wire.removeAllListeners(event);
-  receive(wire, queue, progress);
+  const progress = { confirmed: zeroLsn };
+  const ending = Promise.withResolvers<never>();
+  ending.promise.catch(() => undefined);
+  const started = Promise.withResolvers<void>();
+  const reader = readStream(wire.stream, {
+    started: started.resolve,
+    replyWanted: () => sendStatus(wire, progress.confirmed, false),
+    ended: ending.reject,
+  });
+  wire.once('end', () => ending.reject(new Error('the connection ended')));
+  client.on('error', ending.reject);
   try {
-    await untilAborted(start(wire, request), AbortSignal.any([signal, AbortSignal.timeout(startDeadlineMs)]));
+    wire.query(startCommand(request));
+    await untilAborted(Promise.race([started.promise, ending.promise]), AbortSignal.any([signal, AbortSignal.timeout(startDeadlineMs)]));
   } catch (error) {
+    reader.close();
     wire.stream.destroy();
     signal.throwIfAborted();
     throw streamError(error, request);
   }
-  const stop = endings(client, { wire, queue, request, signal });
+  const stop = endings({ wire, reader, request, signal });
+  ending.promise.catch(stop);
   const timer = setInterval(() => {
-    if (!queue.paused() && performance.now() - progress.heardAtMs > silenceDeadlineMs) stop(new Error('the walsender fell silent'));
+    if (!reader.queue.full() && performance.now() - reader.heardAtMs() > silenceDeadlineMs) stop(new Error('the walsender fell silent'));
     else sendStatus(wire, progress.confirmed, true);
   }, statusEveryMs);
   timer.unref();
   client.once('end', () => clearInterval(timer));
   return {
-    frames: queue.frames,
-    serverLsn: () => progress.server,
+    frames: reader.queue.frames,
+    serverLsn: reader.serverLsn,
     confirm: (upTo) => {
       if (upTo <= progress.confirmed) return;
       progress.confirmed = upTo;
@@ -70,62 +78,34 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
     },
     close: async () => {
       clearInterval(timer);
-      stop(undefined);
       // Left idle, the server would keep the slot taken until it notices.
-      wire.stream.destroy();
+      stop(undefined);
     },
   };
 }
 
-/** Resolves when the server has switched to CopyBoth. */
-async function start(wire: ReplicationWire & NodeJS.EventEmitter, request: StreamRequest): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    wire.once('replicationStart', () => resolve());
-    wire.once('errorMessage', reject);
-    wire.once('end', () => reject(new Error('the connection ended')));
-    const options = `proto_version '1', publication_names ${quoteLiteral(quoteName(request.name))}, messages 'true'`;
-    wire.query(`START_REPLICATION SLOT ${quoteName(request.name)} LOGICAL ${formatLsn(request.from)} (${options})`);
-  });
-}
-
-function receive(wire: ReplicationWire & NodeJS.EventEmitter, queue: FrameQueue, progress: { confirmed: Lsn; server: Lsn; heardAtMs: number }): void {
-  wire.on('copyData', ({ chunk }: { readonly chunk: Buffer }) => {
-    progress.heardAtMs = performance.now();
-    const kind = chunk[0];
-    if (kind === 0x77 && chunk.length >= 25) {
-      // The parser reuses its buffer, so what is queued is a copy.
-      queue.push({ walStart: lsn(chunk.readBigUInt64BE(1)), data: Buffer.from(chunk.subarray(25)) });
-    } else if (kind === 0x6b && chunk.length >= 18) {
-      progress.server = lsn(chunk.readBigUInt64BE(1));
-      if (chunk[17] === 1) sendStatus(wire, progress.confirmed, false);
-    } else {
-      queue.finish(new RowsealError('BadLogData', 'malformed replication message: neither data nor keepalive', { object: 'replication stream' }));
-    }
-  });
+function startCommand({ name, from }: StreamRequest): string {
+  const options = `proto_version '1', publication_names ${quoteLiteral(quoteName(name))}, messages 'true'`;
+  return `START_REPLICATION SLOT ${quoteName(name)} LOGICAL ${formatLsn(from)} (${options})`;
 }
 
 interface Ending {
   readonly wire: ReplicationWire & NodeJS.EventEmitter;
-  readonly queue: FrameQueue;
+  readonly reader: StreamReader;
   readonly request: StreamRequest;
   readonly signal: AbortSignal;
 }
 
 /** Whatever ends the connection ends the frames, with the first reason that was given. */
-function endings(client: pg.Client, { wire, queue, request, signal }: Ending): (reason: Error | undefined) => void {
-  const stop = (reason: Error | undefined): void => {
-    queue.finish(reason === undefined ? undefined : streamError(reason, request));
+function endings({ wire, reader, request, signal }: Ending): (reason: unknown) => void {
+  const stop = (reason: unknown): void => {
+    signal.removeEventListener('abort', abort);
+    reader.close();
+    reader.queue.finish(reason === undefined ? undefined : streamError(reason, request));
     wire.stream.destroy();
   };
-  const abort = () => stop(undefined);
+  const abort = (): void => stop(undefined);
   signal.addEventListener('abort', abort, { once: true });
-  wire.on('errorMessage', stop);
-  wire.on('commandComplete', () => stop(new Error('the walsender ended the stream')));
-  wire.once('end', () => {
-    signal.removeEventListener('abort', abort);
-    queue.finish(streamError(new Error('the connection ended'), request));
-  });
-  client.on('error', stop);
   if (signal.aborted) abort();
   return stop;
 }
