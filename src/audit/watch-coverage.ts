@@ -20,6 +20,8 @@ export interface CoverageWatchOptions {
   readonly capture: Capture;
 }
 
+const passing: ReadonlySet<string> = new Set(['WaitingForLock', 'DatabaseStatement', 'DatabaseObjectMissing', 'Deadline']);
+
 export function createCoverageWatch({ database, writer, capture }: CoverageWatchOptions): CoverageWatch {
   let found: CoverageLook | undefined;
   let written: string | undefined;
@@ -44,8 +46,8 @@ export function createCoverageWatch({ database, writer, capture }: CoverageWatch
       try {
         await lookOnce(settings, signal);
       } catch (error) {
-        // A lock that is not to be had, or a table dropped meanwhile: capturing goes on, and the next look tries again.
-        if (error instanceof RowsealError && ['WaitingForLock', 'DatabaseObjectMissing', 'DatabaseConflict'].includes(error.code)) return;
+        // A lock that is not to be had, a deadlock, or a table dropped meanwhile: capturing goes on, and the next look tries again.
+        if (error instanceof RowsealError && passing.has(error.code) && (error.retryable || error.code === 'DatabaseObjectMissing')) return;
         throw error instanceof RowsealError ? error : new RowsealError('DatabaseStatement', describeError(error), { retryable: true, cause: error });
       }
     },

@@ -25,7 +25,7 @@ import { readLineage } from './timelines.ts';
 export interface AuditDatabaseParts {
   readonly session: Session;
   /** Nothing is installed, and nothing said of the capture, by somebody who was replaced. */
-  readonly fence?: Pick<Fence, 'ensure' | 'require'>;
+  readonly fence?: Fence;
   readonly facts: ServerFacts;
   readonly target: ConnectionTarget;
   readonly randomness: Randomness;
@@ -41,7 +41,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   const object = describeTarget(target);
   const claimsSetting = auditedClaimsSetting(target.claims);
   const nameOf = (origin: string) => captureName(facts, origin);
-  /** Runs alone on the session; errors say what was being done. */
+  /** Runs alone on the session; errors say what was being done. Whoever was fenced off has nothing left to do with it. */
   const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {
     try {
       if (!transaction) return await session.exclusively(action, signal);
@@ -51,6 +51,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
         return action(query);
       }, signal);
     } catch (error) {
+      if (error instanceof RowsealError && error.code === 'Fenced') await fence.giveUp();
       signal.throwIfAborted();
       throw statementError(error, doing, object);
     }
@@ -67,10 +68,10 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
     reportEnvironment: (origin, extent, signal) => run('comparing roles and rights', signal, (query) => coverage.reportEnvironment(query, nameOf(origin), extent), true),
     remove: (origin, signal) =>
-      run('removing the capture', signal, async (query) => {
-        await dropSlot(query, nameOf(origin));
-        await removeAudit(query, nameOf(origin));
-      }),
+      run('removing the capture', signal, async (query) => removeAudit(query, nameOf(origin)), true).then(() =>
+        // If we die in between, the slot is left, and removing again drops it.
+        run('dropping the slot', signal, (query) => dropSlot(query, nameOf(origin))),
+      ),
     messageKey: (signal) => run('reading the message key', signal, readKey),
     slot: (origin, signal) => run('reading the slot', signal, (query) => readSlot(query, nameOf(origin), facts.versionNumber)),
     retention: (origin, signal) => run('reading what is kept for the slot', signal, (query) => readRetention(query, nameOf(origin), facts.versionNumber)),

@@ -3,9 +3,10 @@ import { type Fence, fenceSchemaSql } from './fence.ts';
 import type { RunQuery, Session } from './session.ts';
 
 /** Does nothing without a fence. Its row is made here where no RowPolicy ever installed it. */
-export function guardByFence(session: Pick<Session, 'transaction'>, fence: Pick<Fence, 'ensure' | 'require'> | undefined): Pick<Fence, 'ensure' | 'require'> {
-  if (fence === undefined) return { ensure: async () => undefined, require: async () => undefined };
+export function guardByFence(session: Pick<Session, 'transaction'>, fence: Fence | undefined): Fence {
+  if (fence === undefined) return { ensure: async () => undefined, require: async () => undefined, giveUp: async () => undefined };
   return {
+    giveUp: fence.giveUp,
     ensure: async (signal) => {
       // If we die in between, an empty fence is there, which anybody may claim.
       await session.transaction(installFence, signal);
