@@ -1,5 +1,6 @@
 // One entry as a person reads it, and which entries were asked for.
 import type { Entry } from '../log/entry.ts';
+import { summaryOf } from './entry-summary.ts';
 
 export interface EntryFilter {
   /** `schema.name`. */
@@ -16,13 +17,13 @@ export function isWanted(entry: Entry, { table, actor, sinceMs }: EntryFilter): 
   return sinceMs === undefined || Date.parse(entry.time) >= sinceMs;
 }
 
-/** Index, time, type, object and key, actor, and the names of changed columns. */
+/** Index, time, type, object and key, actor, and the names of changed columns or what else happened. */
 export function tableLine(index: number, entry: Entry, color: boolean): string {
-  const cells = [String(index).padStart(7), entry.time.padEnd(27), paint(entry.type.padEnd(14), entry.type, color), objectOf(entry).padEnd(28), actorOf(entry).padEnd(20), changedOf(entry)];
+  const cells = [String(index).padStart(7), entry.time.padEnd(27), paint(entry.type.padEnd(14), entry.type, color), objectOf(entry).padEnd(28), actorOf(entry).padEnd(20), printable(summaryOf(entry) ?? changedOf(entry))];
   return cells.join('  ').trimEnd();
 }
 
-export const tableHeader = [' '.repeat(2) + 'INDEX', 'TIME'.padEnd(27), 'TYPE'.padEnd(14), 'OBJECT'.padEnd(28), 'ACTOR'.padEnd(20), 'COLUMNS'].join('  ');
+export const tableHeader = [' '.repeat(2) + 'INDEX', 'TIME'.padEnd(27), 'TYPE'.padEnd(14), 'OBJECT'.padEnd(28), 'ACTOR'.padEnd(20), 'WHAT'].join('  ');
 
 function namesOf({ actor }: Entry): string[] {
   if (actor === undefined || 'unattributed' in actor) return [];
@@ -52,7 +53,7 @@ function changedOf({ change }: Entry): string {
   const { before, after } = change ?? {};
   const columns = Object.keys(after ?? before ?? {});
   const changed = before === undefined || after === undefined ? columns : columns.filter((column) => before[column] !== after[column]);
-  return printable(changed.join(','));
+  return changed.join(',');
 }
 
 /** What an application wrote must not steer the terminal. */

@@ -6,7 +6,7 @@ import type { RunQuery, Session } from './session.ts';
 export function guardByFence(session: Pick<Session, 'transaction'>, fence: Fence | undefined): Fence {
   if (fence === undefined) return { ensure: async () => undefined, require: async () => undefined, giveUp: async () => undefined };
   return {
-    giveUp: fence.giveUp,
+    giveUp: () => fence.giveUp(),
     ensure: async (signal) => {
       // If we die in between, an empty fence is there, which anybody may claim.
       await session.transaction(installFence, signal);

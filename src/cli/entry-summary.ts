@@ -1,0 +1,49 @@
+// What an entry that is about no row says, in a few words: from attacker-controlled JSON, so nothing is taken for granted.
+import type { Entry } from '../log/entry.ts';
+
+/** Undefined for a type that says all in its name. */
+export function summaryOf(entry: Entry): string | undefined {
+  switch (entry.type) {
+    case 'ddl':
+      return ddlSummary(members(entry['ddl']));
+    case 'gap':
+    case 'gap.rewound':
+    case 'gap.reconciled':
+      return gapSummary(members(entry['gap']));
+    case 'audit.config':
+      return configSummary(entry);
+    case 'forgery':
+      return words(members(entry['forgery'])['reason']);
+    default:
+      return undefined;
+  }
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** A command and its first object, or what comparison found. */
+function ddlSummary({ command, kind, name, objects, total, triggersLost }: Members): string {
+  if (typeof command !== 'string') return words(kind, name);
+  const [first] = Array.isArray(objects) ? (objects as readonly unknown[]) : [];
+  const { type, identity } = members(first);
+  const more = typeof total === 'number' && total > 1 ? `+${total - 1}` : undefined;
+  return words(command, first === undefined ? undefined : `(${words(type, identity)})`, more, triggersLost === undefined ? undefined : 'our triggers are gone');
+}
+
+function gapSummary({ reason, problem, scope, from, to }: Members): string {
+  const range = typeof from === 'string' && typeof to === 'string' ? `${from}–${to}` : undefined;
+  return words(reason ?? problem, typeof scope === 'string' ? `of the ${scope}` : undefined, range);
+}
+
+function configSummary(entry: Entry): string {
+  if (entry['coverage'] !== undefined) return words('mended', members(entry['coverage'])['problem']);
+  return entry['environment'] === undefined ? 'configuration' : 'environment';
+}
+
+function members(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? (value as Members) : {};
+}
+
+function words(...parts: readonly unknown[]): string {
+  return parts.filter((part) => typeof part === 'string' && part !== '').join(' ');
+}
