@@ -23,6 +23,10 @@ export interface DrainResult {
   readonly cpuSeconds: number;
   /** Of the server's process that decodes for it, a million changes. */
   readonly walsenderCpuSeconds: number;
+  /** Of the candidate's busiest thread, a million changes. */
+  readonly threadCpuSeconds: number;
+  /** Changes a second that two cores of their own would carry, by the CPU that was used: it also holds where other programs use the machine. */
+  readonly perSecondByCpu: number;
   readonly peakMebibytes: number;
   /** Against the same round of the others. */
   readonly timesDebezium?: number;
@@ -180,7 +184,10 @@ function readCheckpoint(log: string): string {
 function resultOf(shape: Shape, peer: Peer, taken: ReadonlyMap<Peer, readonly Taken[]>): DrainResult {
   const own = taken.get(peer) ?? [];
   const rates = own.map(({ seconds }) => shape.changes / seconds);
-  const perMillion = (usage: (one: Taken) => Usage): number => (percentile(own.map((one) => usage(one).cpuSeconds), 50) * 1e6) / shape.changes;
+  const perMillion = (seconds: (one: Taken) => number): number => (percentile(own.map(seconds), 50) * 1e6) / shape.changes;
+  const cpuSeconds = perMillion((one) => one.own.cpuSeconds);
+  const walsenderCpuSeconds = perMillion((one) => one.walsender.cpuSeconds);
+  const threadCpuSeconds = perMillion((one) => one.own.threadCpuSeconds);
   const against = (other: Peer): number | undefined => {
     const theirs = taken.get(other);
     return theirs === undefined || other === peer ? undefined : percentile(own.map(({ seconds }, round) => (theirs[round]?.seconds ?? NaN) / seconds), 50);
@@ -192,8 +199,10 @@ function resultOf(shape: Shape, peer: Peer, taken: ReadonlyMap<Peer, readonly Ta
     changes: shape.changes,
     perSecond: percentile(rates, 50),
     perSecondSpread: [Math.min(...rates), Math.max(...rates)],
-    cpuSeconds: perMillion((one) => one.own),
-    walsenderCpuSeconds: perMillion((one) => one.walsender),
+    cpuSeconds,
+    walsenderCpuSeconds,
+    threadCpuSeconds,
+    perSecondByCpu: 1e6 / Math.max((cpuSeconds + walsenderCpuSeconds) / 2, threadCpuSeconds, walsenderCpuSeconds),
     peakMebibytes: Math.max(...own.map((one) => one.own.peakMebibytes)),
     ...(timesDebezium === undefined ? {} : { timesDebezium }),
     ...(shareOfLimit === undefined ? {} : { shareOfLimit }),

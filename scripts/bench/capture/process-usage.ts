@@ -1,10 +1,12 @@
 // CPU seconds and peak memory of processes, from /proc.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Usage {
   readonly cpuSeconds: number;
   /** Peak of resident memory. */
   readonly peakMebibytes: number;
+  /** Of its busiest thread, which a second core can't help. */
+  readonly threadCpuSeconds: number;
 }
 
 const ticksPerSecond = 100;
@@ -18,28 +20,61 @@ export interface UsageWatch {
 /** Watches one process, which may end meanwhile: then its last look counts. */
 export function watchUsage(pid: number): UsageWatch {
   const before = usageOf(pid)?.cpuSeconds ?? 0;
-  let last: Usage = { cpuSeconds: before, peakMebibytes: 0 };
+  const threadsBefore = threadsOf(pid);
+  let threads = threadsBefore;
+  let last: Omit<Usage, 'threadCpuSeconds'> = { cpuSeconds: before, peakMebibytes: 0 };
   const look = (): void => {
     const found = usageOf(pid);
-    if (found !== undefined) last = found;
+    if (found !== undefined) [last, threads] = [found, threadsOf(pid)];
   };
   const timer = setInterval(look, intervalMs);
   return {
     stop: () => {
       clearInterval(timer);
       look();
-      return { cpuSeconds: last.cpuSeconds - before, peakMebibytes: last.peakMebibytes };
+      const busiest = Math.max(0, ...[...threads].map(([id, seconds]) => seconds - (threadsBefore.get(id) ?? 0)));
+      return { cpuSeconds: last.cpuSeconds - before, peakMebibytes: last.peakMebibytes, threadCpuSeconds: busiest };
     },
   };
 }
 
-function usageOf(pid: number): Usage | undefined {
+/** CPU seconds of all children that a process has seen end. */
+export function endedChildrenCpuSeconds(pid: number): number {
+  const fields = statFields(`/proc/${pid}/stat`);
+  return (Number(fields?.[13]) + Number(fields?.[14])) / ticksPerSecond;
+}
+
+export function childrenOf(pid: number): number[] {
+  return (textOf(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter((id) => id !== '').map(Number);
+}
+
+function usageOf(pid: number): Omit<Usage, 'threadCpuSeconds'> | undefined {
+  const fields = statFields(`/proc/${pid}/stat`);
+  const peak = /^VmHWM:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/status`) ?? '')?.[1];
+  return fields === undefined || peak === undefined ? undefined : { cpuSeconds: ownSeconds(fields), peakMebibytes: Number(peak) / 1024 };
+}
+
+function threadsOf(pid: number): ReadonlyMap<string, number> {
   try {
-    // The name of the program may hold blanks and parentheses; what follows the last one doesn't.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()?.split(' ') ?? [];
-    const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    if (peak === undefined) return undefined;
-    return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond, peakMebibytes: Number(peak) / 1024 };
+    return new Map(readdirSync(`/proc/${pid}/task`).map((id) => [id, ownSeconds(statFields(`/proc/${pid}/task/${id}/stat`) ?? [])]));
+  } catch {
+    return new Map();
+  }
+}
+
+function ownSeconds(fields: readonly string[]): number {
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
+}
+
+/** From the state on; the name of the program before it may hold blanks and parentheses. */
+function statFields(file: string): string[] | undefined {
+  return textOf(file)?.split(') ').pop()?.split(' ');
+}
+
+/** A process may end between two looks. */
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
   } catch {
     return undefined;
   }

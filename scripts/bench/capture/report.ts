@@ -22,18 +22,19 @@ export function describe(report: Report): void {
 }
 
 function describeWritePath(results: readonly WritePathResult[]): void {
-  const header = ['one UPDATE a transaction', 'audited by', 'transactions/s', '(least – most)', 'µs each', 'added µs', 'added %', '(least – most)', 'of what a row trigger adds'];
+  const header = ['one UPDATE a transaction', 'audited by', 'transactions/s', '(least – most)', 'µs each', 'added µs', 'added %', '(least – most)', 'CPU µs', 'added CPU µs', 'of what a row trigger adds'];
   const lines = results.map((one) => {
     const trigger = results.find(({ workload, variant }) => workload === one.workload && variant === 'row trigger');
     const share = trigger === undefined || one.variant === 'bare' || one.variant === 'row trigger' ? '' : `1/${(trigger.addedUs / one.addedUs).toFixed(1)}`;
     const added = one.variant === 'bare' ? ['', '', ''] : [one.addedUs.toFixed(0), one.addedPercent.toFixed(0), one.addedPercentSpread.map((value) => value.toFixed(0)).join(' – ')];
-    return [one.workload, one.variant, thousands(one.tps), one.tpsSpread.map(thousands).join(' – '), one.transactionUs.toFixed(0), ...added, share];
+    const cpu = [one.serverCpuUs.toFixed(0), one.variant === 'bare' ? '' : one.addedCpuUs.toFixed(0)];
+    return [one.workload, one.variant, thousands(one.tps), one.tpsSpread.map(thousands).join(' – '), one.transactionUs.toFixed(0), ...added, ...cpu, share];
   });
   printTable('Write path: pgbench, prepared, no synchronous commit. To reach: 1 row at most 20 µs and 20 %; 1,000 rows at most 25 %; less than 1/5 of a row trigger.', header, lines);
 }
 
 function describeDrain(results: readonly DrainResult[]): void {
-  const header = ['backlog', 'drained by', 'changes/s', '(least – most)', '× Debezium', 'of the limit', 'CPU s/M', 'its walsender CPU s/M', 'peak MiB'];
+  const header = ['backlog', 'drained by', 'changes/s', '(least – most)', '× Debezium', 'of the limit', 'CPU s/M', 'busiest thread', 'walsender', 'two cores carry', 'peak MiB'];
   const lines = results.map((one) => [
     `${thousands(one.changes)} ${one.shape}`,
     one.peer,
@@ -42,7 +43,9 @@ function describeDrain(results: readonly DrainResult[]): void {
     one.timesDebezium?.toFixed(2) ?? '',
     one.shareOfLimit?.toFixed(2) ?? '',
     one.cpuSeconds.toFixed(1),
+    one.threadCpuSeconds.toFixed(1),
     one.walsenderCpuSeconds.toFixed(1),
+    thousands(one.perSecondByCpu),
     one.peakMebibytes.toFixed(0),
   ]);
   printTable('Drain: Rowseal into a sealed, published, verified log; Debezium into a file of JSON; pg_recvlogical to /dev/null. To reach on small rows: 100,000 changes/s, 2 × Debezium, 0.5 of the limit.', header, lines);

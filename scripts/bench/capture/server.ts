@@ -1,9 +1,11 @@
 // The one PostgreSQL that all peers are measured on, and the client tools of the distribution.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { installPgaudit, pgauditInstallation, pgauditSettings } from '../../../test/parts/pgaudit.ts';
 import { installationOf, type Postgres, startPostgres, supportedMajors } from '../../../test/parts/postgres.ts';
+import { childrenOf, endedChildrenCpuSeconds } from './process-usage.ts';
 
 export interface Server {
   readonly major: number;
@@ -15,6 +17,7 @@ export interface Server {
 export const appRole = 'app';
 const appPassword = 'bench-app';
 const pgauditMajor = 15;
+const reapDeadlineMs = 5_000;
 
 /** As a server that is used in earnest, with room enough that no checkpoint falls into a measurement by itself. */
 const settings = [
@@ -69,17 +72,32 @@ export interface PgbenchRun {
   readonly synchronousCommit?: boolean;
 }
 
-/** Transactions a second that it reached. */
-export async function pgbench(postgres: Postgres, run: PgbenchRun): Promise<number> {
+export interface PgbenchResult {
+  readonly tps: number;
+  /** Of the server for a transaction: it also holds where other programs use the machine. */
+  readonly serverCpuUs: number;
+}
+
+export async function pgbench(postgres: Postgres, run: PgbenchRun): Promise<PgbenchResult> {
   const options = `-c request.jwt.claims={"sub":"7","tenant_id":"acme"} -c synchronous_commit=${run.synchronousCommit === true ? 'on' : 'off'}`;
   const length = run.transactions === undefined ? ['-T', String(run.seconds ?? 1)] : ['-t', String(run.transactions)];
   const variables = Object.entries(run.variables ?? {}).flatMap(([name, value]) => ['-D', `${name}=${value}`]);
   const args = ['-n', '-M', 'prepared', '-c', String(run.clients), '-j', '1', ...length, '-f', run.script, ...variables, ...(run.rate === undefined ? [] : ['-R', String(run.rate)])];
+  const children = new Set(childrenOf(postgres.pid));
+  const before = endedChildrenCpuSeconds(postgres.pid);
   const child = spawn(tool('pgbench'), [...args, '-h', '127.0.0.1', '-p', String(postgres.port), '-U', appRole, run.database], { env: { ...process.env, PGPASSWORD: appPassword, PGOPTIONS: options }, stdio: ['ignore', 'pipe', 'pipe'] });
   const { status, output } = await ended(child);
   const tps = /^tps = ([0-9.]+)/m.exec(output)?.[1];
-  if (status !== 0 || tps === undefined) throw new Error(`pgbench failed: ${output.slice(-2000)}`);
-  return Number(tps);
+  const count = /^number of transactions actually processed: (\d+)/m.exec(output)?.[1];
+  if (status !== 0 || tps === undefined || count === undefined) throw new Error(`pgbench failed: ${output.slice(-2000)}`);
+  await untilReaped(postgres, children);
+  return { tps: Number(tps), serverCpuUs: ((endedChildrenCpuSeconds(postgres.pid) - before) * 1e6) / Number(count) };
+}
+
+/** A process of the server counts once it is reaped, which is some time after its client is gone. */
+async function untilReaped(postgres: Postgres, before: ReadonlySet<number>): Promise<void> {
+  const deadline = performance.now() + reapDeadlineMs;
+  while (childrenOf(postgres.pid).some((pid) => !before.has(pid)) && performance.now() < deadline) await sleep(10);
 }
 
 export function startTool(postgres: Postgres, name: string, args: readonly string[]): ChildProcess {

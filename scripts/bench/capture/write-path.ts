@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { percentile } from '../report.ts';
 import { createOperator, type Operator } from './operator.ts';
-import { appRole, pgbench, query, type Server, withDatabase } from './server.ts';
+import { appRole, pgbench, type PgbenchResult, query, type Server, withDatabase } from './server.ts';
 import { rotated, say } from './table.ts';
 
 type Variant = 'bare' | 'rowseal' | 'rowseal, capturing' | 'pgaudit' | 'row trigger';
@@ -26,6 +26,9 @@ export interface WritePathResult {
   readonly addedUs: number;
   readonly addedPercent: number;
   readonly addedPercentSpread: readonly [number, number];
+  /** CPU of the server. */
+  readonly serverCpuUs: number;
+  readonly addedCpuUs: number;
 }
 
 const rows = 100_000;
@@ -61,8 +64,8 @@ export async function measureWritePath(server: Server, options: WritePathOptions
     for (const workload of workloads) {
       const script = join(folder, 'script.sql');
       writeFileSync(script, workload.script);
-      const tps = await inRounds(workload.name, variants, (variant, warmUp) => run({ server, operator, script, variant }, warmUp ? { ...options, seconds: 1 } : options), options.rounds);
-      results.push(...variants.map((variant) => resultOf({ workload: workload.name, variant, tps, clients: options.clients })));
+      const taken = await inRounds(workload.name, variants, (variant, warmUp) => run({ server, operator, script, variant }, warmUp ? { ...options, seconds: 1 } : options), options.rounds);
+      results.push(...variants.map((variant) => resultOf({ workload: workload.name, variant, taken, clients: options.clients })));
     }
     return results;
   } finally {
@@ -71,15 +74,15 @@ export async function measureWritePath(server: Server, options: WritePathOptions
   }
 }
 
-async function inRounds(name: string, variants: readonly Variant[], act: (variant: Variant, warmUp: boolean) => Promise<number>, rounds: number): Promise<Map<Variant, number[]>> {
-  const taken = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
+async function inRounds(name: string, variants: readonly Variant[], act: (variant: Variant, warmUp: boolean) => Promise<PgbenchResult>, rounds: number): Promise<Map<Variant, PgbenchResult[]>> {
+  const taken = new Map<Variant, PgbenchResult[]>(variants.map((variant) => [variant, []]));
   // The first round warms caches, and isn't counted.
   for (const variant of variants) await act(variant, true);
   for (let round = 0; round < rounds; round += 1) {
     for (const variant of rotated(variants, round)) {
-      const tps = await act(variant, false);
-      taken.get(variant)?.push(tps);
-      say(`${name}, round ${round + 1}: ${variant} ${tps.toFixed(0)} transactions/s`);
+      const one = await act(variant, false);
+      taken.get(variant)?.push(one);
+      say(`${name}, round ${round + 1}: ${variant} ${one.tps.toFixed(0)} transactions/s, ${one.serverCpuUs.toFixed(0)} µs of the server's CPU each`);
     }
   }
   return taken;
@@ -112,7 +115,7 @@ interface Running {
   readonly variant: Variant;
 }
 
-async function run({ server, operator, script, variant }: Running, { seconds, clients }: WritePathOptions): Promise<number> {
+async function run({ server, operator, script, variant }: Running, { seconds, clients }: WritePathOptions): Promise<PgbenchResult> {
   const database = databases[variant];
   await withDatabase(server.postgres, database, async (client) => {
     if (variant === 'row trigger') await client.query('truncate audit.record');
@@ -124,12 +127,12 @@ async function run({ server, operator, script, variant }: Running, { seconds, cl
     await operator.start();
     await caughtUp(server, operator);
   }
-  const tps = await pgbench(server.postgres, { database, script, seconds, clients });
+  const result = await pgbench(server.postgres, { database, script, seconds, clients });
   if (capturing) {
     await caughtUp(server, operator);
     await operator.stop();
   }
-  return tps;
+  return result;
 }
 
 /** Until the slot's server has nothing more to send, and nothing was sealed for half a second. */
@@ -146,20 +149,23 @@ async function caughtUp({ postgres }: Server, operator: Operator): Promise<void>
   });
 }
 
-function resultOf({ workload, variant, tps, clients }: { workload: string; variant: Variant; tps: ReadonlyMap<Variant, readonly number[]>; clients: number }): WritePathResult {
-  const own = tps.get(variant) ?? [];
-  const bare = tps.get('bare') ?? [];
+function resultOf({ workload, variant, taken, clients }: { workload: string; variant: Variant; taken: ReadonlyMap<Variant, readonly PgbenchResult[]>; clients: number }): WritePathResult {
+  const own = taken.get(variant) ?? [];
+  const bare = taken.get('bare') ?? [];
+  const rates = own.map(({ tps }) => tps);
   const timeUs = (rate: number): number => (clients * 1e6) / rate;
-  const addedUs = own.map((rate, round) => timeUs(rate) - timeUs(bare[round] ?? NaN));
-  const addedPercent = own.map((rate, round) => 100 * ((bare[round] ?? NaN) / rate - 1));
+  const against = (difference: (one: PgbenchResult, other: PgbenchResult) => number): number[] => own.flatMap((one, round) => bare.slice(round, round + 1).map((other) => difference(one, other)));
+  const addedPercent = against((one, other) => 100 * (other.tps / one.tps - 1));
   return {
     workload,
     variant,
-    tps: percentile(own, 50),
-    tpsSpread: [Math.min(...own), Math.max(...own)],
-    transactionUs: timeUs(percentile(own, 50)),
-    addedUs: percentile(addedUs, 50),
+    tps: percentile(rates, 50),
+    tpsSpread: [Math.min(...rates), Math.max(...rates)],
+    transactionUs: timeUs(percentile(rates, 50)),
+    addedUs: percentile(against((one, other) => timeUs(one.tps) - timeUs(other.tps)), 50),
     addedPercent: percentile(addedPercent, 50),
     addedPercentSpread: [Math.min(...addedPercent), Math.max(...addedPercent)],
+    serverCpuUs: percentile(own.map(({ serverCpuUs }) => serverCpuUs), 50),
+    addedCpuUs: percentile(against((one, other) => one.serverCpuUs - other.serverCpuUs), 50),
   };
 }
