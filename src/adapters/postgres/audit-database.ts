@@ -15,6 +15,7 @@ import { guardByFence } from './fence-audit.ts';
 import { installAudit, removeAudit } from './install-audit.ts';
 import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
+import { quoteLiteral } from './quote.ts';
 import { openStream } from './replication.ts';
 import { readRetention } from './retention.ts';
 import type { RunQuery, Session } from './session.ts';
@@ -32,6 +33,8 @@ export interface AuditDatabaseParts {
   readonly logger: Logger;
 }
 
+/** Shorter than the server's deadlock_timeout of a second: we give up before a writer is made the victim, and hold up those behind us no longer. */
+const lockTimeoutMs = 400;
 const takeoverDeadlineMs = 20_000;
 const takeoverPauseMs = 200;
 
@@ -48,6 +51,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       await fence.ensure(signal);
       return await session.transaction(async (query) => {
         await fence.require(query);
+        await query(`set local lock_timeout = ${quoteLiteral(`${lockTimeoutMs}ms`)}`);
         return action(query);
       }, signal);
     } catch (error) {
@@ -64,7 +68,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
     lineage: (signal) => readLineage(target, signal),
     install: (origin, settings, signal) =>
-      run('installing the capture', signal, (query) => installAudit(query, { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }), true),
+      installAudit((action) => run('installing the capture', signal, action, true), { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }),
     look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
     reportEnvironment: (origin, extent, signal) => run('comparing roles and rights', signal, (query) => coverage.reportEnvironment(query, nameOf(origin), extent), true),
     remove: (origin, signal) =>

@@ -45,7 +45,7 @@ export function statementError(error: unknown, doing: string, object: string): R
     return new RowsealError('DatabaseUnreachable', `the session was lost while ${doing}`, { ...details, next: 'it reconnects by itself', retryable: true });
   }
   if (code === '42501') return new RowsealError('DatabasePrivilege', `not allowed while ${doing}: ${text}`, { ...details, next: 'grant the right; `rowseal bootstrap sql` prints what the operator needs' });
-  if (code === '55P03') return new RowsealError('WaitingForLock', `a lock was not to be had while ${doing}`, { ...details, next: 'it is tried again', retryable: true });
+  if (code === '55P03' || code === '40P01') return new RowsealError('WaitingForLock', `a lock was not to be had while ${doing}`, { ...details, next: 'it is tried again', retryable: true });
   if (code === '57014') return new RowsealError('Deadline', `took too long or was cancelled while ${doing}`, { ...details, retryable: true });
   if (['3F000', '42P01', '42703', '42704', '42883', '3D000'].includes(code)) {
     return new RowsealError('DatabaseObjectMissing', `${text} (while ${doing})`, { ...details, next: 'create the object, or correct its name' });

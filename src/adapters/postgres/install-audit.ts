@@ -1,4 +1,4 @@
-// Installs the capture in one transaction: key, functions, triggers, replica identity, publication; repeated, it changes nothing.
+// Installs the capture, step by step: key, functions, triggers, replica identity, publication; repeated, it changes nothing.
 import { createHash } from 'node:crypto';
 import type { MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
@@ -27,20 +27,25 @@ const objects = [...auditObjects, ...environmentTableSql];
 const schemaVersion = `rowseal audit ${createHash('sha256').update([...objects, ...eventTriggerObjects].join('\n')).digest('hex')}`;
 const hmacBlockBytes = 64;
 
+/** A transaction of its own for each step. */
+type Step = <T>(action: (query: RunQuery) => Promise<T>) => Promise<T>;
+
 /**
- * Runs inside the caller's transaction; returns what had been installed and was found broken. If we die before its commit, nothing is
- * there; after it, everything is. Throws what the statements throw.
+ * Returns what had been installed and was found broken. Each table is changed in a transaction of its own: holding the lock on one
+ * while waiting for the next would make deadlocks with writers, of which they might be the victims. If we die between two steps,
+ * the next installation does the rest. Throws what the statements throw.
  */
-export async function installAudit(query: RunQuery, installation: AuditInstallation): Promise<readonly MendedCoverage[]> {
+export async function installAudit(step: Step, installation: AuditInstallation): Promise<readonly MendedCoverage[]> {
   const { name, settings } = installation;
-  const mended: MendedCoverage[] = [...(await installObjects(query, installation))];
-  const found = await readCatalog(query, name, settings);
-  mended.push(...brokenCoverage(found, settings));
+  const broken = await step((query) => installObjects(query, installation));
+  const found = await step((query) => readCatalog(query, name, settings));
   const captured = found.tables.filter((table) => obstacle(table, settings) === undefined);
-  for (const table of captured) await installTable(query, table, settings);
-  await installPublication(query, captured, name);
-  await record(query, await readCatalog(query, name, settings), installation);
-  return mended;
+  for (const table of captured) if (isIncomplete(table, settings)) await step((query) => installTable(query, table, settings));
+  await step(async (query) => {
+    await installPublication(query, captured, name);
+    await record(query, await readCatalog(query, name, settings), installation);
+  });
+  return [...broken, ...brokenCoverage(found, settings)];
 }
 
 /** Whether installing would change nothing. */
@@ -97,6 +102,10 @@ async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditI
   ]);
   await query('update rowseal.audit_key set claims_setting = $1 where claims_setting <> $1', [claimsSetting]);
   return broken ?? [];
+}
+
+function isIncomplete(table: CatalogTable, settings: AuditSettings): boolean {
+  return needsFullIdentity(table, settings) || table.triggers !== expectedTriggers;
 }
 
 /** Only what is missing is changed, since each of these takes a lock that writers wait for. */
