@@ -60,11 +60,11 @@ describe.each(majors)('the oracle on PostgreSQL %s', (major) => {
   });
 
   it(`agrees with what ${workers} sessions did in ${transactions} transactions each (seed ${firstSeed})`, { timeout: timeoutMs }, async () => {
-    await Promise.all(sessions.map((session) => session.work({ transactions })));
+    await Promise.race([Promise.all(sessions.map((session) => session.work({ transactions }))), run.failed]);
     await admin.query(`insert into ledger values (-1, 0, 'fence')`);
     const tail = createLogTail(() => openFilesystemReader(folder));
     const isFence = ({ change }: { change?: { after?: Record<string, string | null> } }) => change?.after?.['id'] === '-1';
-    const sealed = (await tail.readUntil('the fence', isFence, timeoutMs)).filter((entry) => !isFence(entry));
+    const sealed = (await Promise.race([tail.readUntil('the fence', isFence, timeoutMs), run.failed])).filter((entry) => !isFence(entry));
     const [said, refereed] = [await takeSaid(admin), await takeRefereed(admin, new Set(auditedTables(workers)))];
     expect(judge(sealed, said, refereed.filter(({ id }) => id !== '-1'))).toEqual([]);
     console.log(`PostgreSQL ${major}, seed ${firstSeed}: ${said.length} transactions, ${refereed.length} changes`);

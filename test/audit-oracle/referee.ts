@@ -14,6 +14,8 @@ export async function takeRefereed(admin: pg.Client, audited: ReadonlySet<string
   const { rows } = await admin.query<{ xid: string; line: string }>(
     `select xid::text as xid, left(data, 300) as line from pg_logical_slot_get_changes('${slot}', null, null, 'skip-empty-xacts', 'on')`,
   );
+  // Where the slot stands is on disk only after a checkpoint: a crash would give the same again.
+  await admin.query('checkpoint');
   return rows.flatMap(({ xid, line }) => parseLine(Number(xid), line)).filter(({ table }) => audited.has(table) || table.startsWith('region_'));
 }
 

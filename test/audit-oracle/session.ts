@@ -146,14 +146,9 @@ function copyInto(client: pg.Client, sql: string, lines: string): Promise<void> 
         connection.sendCopyFromChunk(Buffer.from(lines));
         connection.endCopyFrom();
       },
-      failure: undefined as unknown,
       handleCommandComplete: () => undefined,
-      handleReadyForQuery: () => (copying.failure === undefined ? resolve() : reject(copying.failure)),
-      handleError: (error: unknown) => {
-        copying.failure = error;
-        // A connection that broke will never be ready again.
-        if (codeOf(error) === undefined) reject(error);
-      },
+      handleReadyForQuery: () => resolve(),
+      handleError: reject,
     };
     client.query(copying as unknown as pg.Submittable);
   });
@@ -194,9 +189,9 @@ async function look(client: pg.Client, worker: number): Promise<Known> {
     tables.set(table, new Map(rows.map((row) => [String(row['id']), { ...row }])));
     if (table === own.wide) wideColumns = fields.slice(2).map(({ name }) => ({ name, filler: null }));
   }
-  const areas = await client.query<Row>(`select substr(relname, 8) as area from pg_class where relname like 'region\\_w%' and relispartition
-    and substr(relname, 9)::bigint between ${from} and ${from + idRange} order by relname`);
-  return { tables, wideColumns, areas: areas.rows.map(({ area }) => area ?? ''), role: undefined, claims: undefined, application: applicationOf(worker) };
+  const made = await client.query<Row>(`select substr(inhrelid::regclass::text, 8) as area from pg_inherits where inhparent = 'region'::regclass order by 1`);
+  const areas = made.rows.map(({ area }) => area ?? '').filter((area) => area.startsWith('w') && Math.floor((Number(area.slice(1)) - 1) / idRange) === worker);
+  return { tables, wideColumns, areas, role: undefined, claims: undefined, application: applicationOf(worker) };
 }
 
 function applicationOf(worker: number): string {
