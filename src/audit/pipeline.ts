@@ -94,9 +94,9 @@ async function setTimeoutOn(clock: Clock, ms: number, ended: AbortController): P
 async function open(options: CaptureParts, settings: AuditSettings, signal: AbortSignal): Promise<CaptureRun> {
   const { database, writer } = options;
   const mended = await database.install(writer.origin, settings, signal);
-  const state = await startSource(options, settings, signal);
+  const { state, newSlot } = await startSource(options, settings, signal);
   try {
-    return await startRun({ ...options, settings, facts: await database.facts(signal), state, mended, hold: options.baselines.hold(state) }, signal);
+    return await startRun({ ...options, settings, facts: await database.facts(signal), state, mended: newSlot ? [] : mended, hold: options.baselines.hold(state) }, signal);
   } catch (error) {
     if (!isLoss(error)) throw error;
     return openAfterLoss(options, { settings, sealed: state, error }, signal);
@@ -115,8 +115,8 @@ async function openAfterLoss(options: CaptureParts, { settings, sealed, error }:
   const facts = await lossFacts(options, signal);
   const loss = lossOf(sealed, facts) ?? lossBy(error);
   logger.warn({ reason: loss.reason, slot: database.captureName(writer.origin) }, 'changes were lost before they were read; sealing a gap');
-  const state = await sealLoss(options, { sealed, loss, facts }, signal);
-  return startRun({ ...options, settings, facts: facts.server, state, mended, hold: options.baselines.hold(state) }, signal);
+  const { state, newSlot } = await sealLoss(options, { sealed, loss, facts }, signal);
+  return startRun({ ...options, settings, facts: facts.server, state, mended: newSlot ? [] : mended, hold: options.baselines.hold(state) }, signal);
 }
 
 function isLoss(error: unknown): error is RowsealError {

@@ -15,6 +15,12 @@ export interface SourceParts extends GroundParts {
   readonly clock: Clock;
 }
 
+export interface SourceStart {
+  readonly state: SourceState;
+  /** Made just now: what was broken before it is part of a gap, or was never promised. */
+  readonly newSlot: boolean;
+}
+
 /** What is known of the server when something is lost. */
 export interface LossFacts {
   readonly server: SourceFacts;
@@ -26,7 +32,7 @@ export interface LossFacts {
  * Goes on in a new incarnation: from the parting of the histories where the slot survived with the server, else from a new slot.
  * If we die between slot and seal, the restart finds a slot beyond the sealed state and seals the gap to a newer one.
  */
-export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<SourceState> {
+export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }: { sealed: SourceState; loss: Loss; facts: LossFacts }, signal: AbortSignal): Promise<SourceStart> {
   const loss = await located(parts, { sealed, loss: seen, facts }, signal);
   const kept = loss.kind === 'rewound' && loss.keepSlot ? loss.survived : undefined;
   const lacking = loss.kind === 'rewound' ? await lackingMembers(parts, { sealed, survived: loss.survived }, signal) : {};
@@ -39,6 +45,8 @@ export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }
     // Unknown until the configuration is in the WAL again: policies may have changed unseen.
     policies: {},
     lineage: facts.lineage,
+    // The gap covers everything before a new slot; of a history that ended nothing is proven.
+    proven: formatLsn(to),
     counters: { ...sealed.counters, gaps: sealed.counters.gaps + 1 },
   };
   // A server that only went back counts, too: what was sealed as a baseline may never have happened on it.
@@ -46,7 +54,7 @@ export async function sealLoss(parts: SourceParts, { sealed, loss: seen, facts }
   const outlook = gapOutlook(capturedLeaves(sealed), progressOf(parts.writer.sourceState(baselineSource(sealed.source))));
   const gap = { ...lossMembers({ sealed, facts, reason: loss.reason, missed: kept === undefined, state, outlook }), ...lacking };
   await sealGapEntry(parts, { type: loss.kind === 'rewound' ? 'gap.rewound' : 'gap', gap, state, server: facts.server }, signal);
-  return state;
+  return { state, newSlot: kept === undefined };
 }
 
 /** Finds the parting by reading, where timelines did not say it and the slot is still there. */

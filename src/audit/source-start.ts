@@ -4,10 +4,10 @@ import type { SourceState } from '../log/source-state.ts';
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import { provisionalConfiguration } from './captured-configuration.ts';
 import { lossOf } from './resume.ts';
-import { type LossFacts, sealLoss, sealTakeover, type SourceParts } from './source-gap.ts';
+import { type LossFacts, sealLoss, sealTakeover, type SourceParts, type SourceStart } from './source-gap.ts';
 
 /** The sealed state to resume from, with a slot behind it. The settings' `connection` names the declared database. */
-export async function startSource(parts: SourceParts, settings: AuditSettings, signal: AbortSignal): Promise<SourceState> {
+export async function startSource(parts: SourceParts, settings: AuditSettings, signal: AbortSignal): Promise<SourceStart> {
   const { connection } = settings;
   const facts = await lossFacts(parts, signal);
   const source = `postgresql/${facts.server.systemIdentifier}/${facts.server.database}`;
@@ -16,16 +16,16 @@ export async function startSource(parts: SourceParts, settings: AuditSettings, s
   const read = connection === undefined ? {} : { connection: { name: connection, turn } };
   const replaced = previous !== undefined && previous.source !== source ? previous : undefined;
   const sealed = parts.writer.sourceState(source);
-  if (sealed === undefined) return firstStart(parts, { source, read, replaced, facts, settings }, signal);
+  if (sealed === undefined) return { state: await firstStart(parts, { source, read, replaced, facts, settings }, signal), newSlot: true };
   const loss = lossOf(sealed, facts);
   // The switch to a timeline that holds everything sealed is no loss; it is remembered with the next batch.
   const state = { ...sealed, ...read, lineage: facts.lineage };
   if (loss !== undefined) return sealLoss(parts, { sealed: { ...sealed, ...read }, loss, facts }, signal);
-  if (replaced === undefined) return state;
+  if (replaced === undefined) return { state, newSlot: false };
   // Its slot kept everything while another one was read, but what was declared to be one database were two.
   const told = { ...state, counters: { ...state.counters, gaps: state.counters.gaps + 1 } };
   await sealTakeover(parts, { previous: replaced, state: told, facts, missed: false }, signal);
-  return told;
+  return { state: told, newSlot: false };
 }
 
 export async function lossFacts({ database, writer }: SourceParts, signal: AbortSignal): Promise<LossFacts> {
