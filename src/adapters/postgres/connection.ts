@@ -14,7 +14,7 @@ export interface ConnectOptions {
 
 /** The part of pg's wire connection that we listen to; its typings leave it out. */
 export interface WireConnection extends NodeJS.EventEmitter {
-  readonly stream: { destroy(error?: Error): void };
+  readonly stream: { destroy(error?: Error): void; ref(): void; unref(): void };
 }
 
 const defaultConnectTimeoutMs = 10_000;

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { RowsealError } from '../../model/errors.ts';
 import type { ConnectionTarget } from '../../ports/database.ts';
 import type { Snapshot, SnapshotRow, SnapshotTable } from '../../ports/snapshot.ts';
-import { connectClient, endClient } from './connection.ts';
+import { connectClient, endClient, wireOf } from './connection.ts';
 import { copyOut } from './copy-out.ts';
 import { describeTarget, errorCodeOf, statementError } from './database-error.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
@@ -30,8 +30,13 @@ const settings = [
   ['idle_in_transaction_session_timeout', '0'],
 ] as const;
 
+/** A snapshot that can wait for its reader without keeping the process alive. */
+export interface WaitingSnapshot extends Snapshot {
+  setWaiting(waiting: boolean): void;
+}
+
 /** Imports the snapshot and lets the exporting connection go. */
-export async function openSnapshot({ target, exported, publication }: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
+export async function openSnapshot({ target, exported, publication }: SnapshotRequest, signal: AbortSignal): Promise<WaitingSnapshot> {
   const object = describeTarget(target);
   const client = await connectClient(target, { purpose: 'baseline' }, signal).catch(async (error: unknown) => {
     await exported.release();
@@ -64,6 +69,7 @@ export async function openSnapshot({ target, exported, publication }: SnapshotRe
     },
     rows: (table, readSignal) => readRows(client, table, readSignal),
     close: () => endClient(client),
+    setWaiting: (waiting) => (waiting ? wireOf(client).stream.unref() : wireOf(client).stream.ref()),
   };
 }
 

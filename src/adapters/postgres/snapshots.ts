@@ -6,7 +6,7 @@ import type { ConnectionTarget } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Snapshot } from '../../ports/snapshot.ts';
 import { createExportingSlot } from './snapshot-slot.ts';
-import { openSnapshot } from './snapshot.ts';
+import { openSnapshot, type WaitingSnapshot } from './snapshot.ts';
 
 export interface SnapshotsOptions {
   readonly target: ConnectionTarget;
@@ -26,11 +26,12 @@ export interface Snapshots {
 const keptMs = 60_000;
 
 export function createSnapshots({ target, versionNumber, randomness, logger }: SnapshotsOptions): Snapshots {
-  let kept: { readonly name: string; readonly snapshot: Snapshot; readonly timer: NodeJS.Timeout } | undefined;
+  let kept: { readonly name: string; readonly snapshot: WaitingSnapshot; readonly timer: NodeJS.Timeout } | undefined;
   const take = (): typeof kept => {
     const taken = kept;
     kept = undefined;
     clearTimeout(taken?.timer);
+    taken?.snapshot.setWaiting(false);
     return taken;
   };
   return {
@@ -39,6 +40,8 @@ export function createSnapshots({ target, versionNumber, randomness, logger }: S
       const exported = await createExportingSlot({ target, name, temporary: false, failover: versionNumber >= 170000 }, signal);
       try {
         const snapshot = await openSnapshot({ target, exported, publication: name }, signal);
+        // The end of the process must not wait for a reader that doesn't come.
+        snapshot.setWaiting(true);
         kept = { name, snapshot, timer: setTimeout(() => void take()?.snapshot.close(), keptMs).unref() };
       } catch (error) {
         signal.throwIfAborted();
