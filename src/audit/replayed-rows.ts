@@ -1,5 +1,5 @@
 // The rows of tables as the log leaves them: by key, each with the position it comes from, since a baseline may stand behind later changes.
-import type { Lsn } from '../model/branded.ts';
+import { type Lsn, zeroLsn } from '../model/branded.ts';
 import { canonical } from './actor.ts';
 
 /** Where in a source's history; a baseline or a reconciled row comes before the changes of a commit at its LSN. */
@@ -13,6 +13,12 @@ export interface ReplayPosition {
 interface Held {
   readonly json: string | undefined;
   readonly at: ReplayPosition;
+  /** Columns that its change did not send, and where the values that stand for them come from. */
+  readonly kept?: ReadonlyMap<string, ReplayPosition>;
+  /** When it got this key, if it had another one before. */
+  readonly since?: ReplayPosition | undefined;
+  /** Keys that rows of this key went on under, oldest first. */
+  readonly moves?: readonly { readonly to: string; readonly at: ReplayPosition }[];
 }
 
 /** One entry's effect. */
@@ -30,6 +36,8 @@ export interface RowEffect {
 
 /** Beside the texts themselves: entry of the map, object, position. */
 const overheadBytes = 220;
+/** Of one key; beyond it a column that was left out stays unknown, and is not compared. */
+const maxMoves = 1_000;
 
 export class ReplayedRows {
   readonly #rows = new Map<string, Held>();
@@ -40,10 +48,15 @@ export class ReplayedRows {
     return this.#bytes;
   }
 
-  apply({ key, row, unsent, from, at }: RowEffect): void {
-    const before = this.#rows.get(from ?? key)?.json;
-    if (from !== undefined && from !== key) this.#set(from, { json: undefined, at });
-    this.#set(key, { json: row === undefined || unsent === undefined ? row : withUnsent(row, before, unsent), at });
+  apply({ key, row, unsent, from = key, at }: RowEffect): void {
+    const before = this.#rows.get(from);
+    if (before !== undefined && comparePositions(at, before.at) < 0) {
+      if (row !== undefined) this.#fill(from, row, at);
+      return;
+    }
+    if (from !== key) this.#set(from, { json: undefined, at, moves: [...(before?.moves ?? []), { to: key, at }].slice(-maxMoves) });
+    const since = from === key ? before?.since : at;
+    this.#set(key, row === undefined || unsent === undefined ? { json: row, at } : { ...withUnsent(row, before, unsent), at, since });
   }
 
   truncate(at: ReplayPosition): void {
@@ -62,12 +75,32 @@ export class ReplayedRows {
     for (const [key, { json }] of this.#rows) if (json !== undefined) yield [key, json];
   }
 
+  /** A row of before, such as a baseline's, that stands behind a change which left columns out: their values are the earlier row's. */
+  #fill(key: string, row: string, at: ReplayPosition): void {
+    const values = JSON.parse(row) as Record<string, unknown>;
+    for (let now = { to: key, at }; ; ) {
+      const held = this.#rows.get(now.to);
+      const move = held?.moves?.find((one) => comparePositions(one.at, now.at) > 0);
+      if (move !== undefined) now = move;
+      else {
+        const same = held?.since === undefined || comparePositions(held.since, now.at) <= 0;
+        if (same && held?.json !== undefined && held.kept !== undefined) this.#put(now.to, filled(held, values, at));
+        return;
+      }
+    }
+  }
+
   #set(key: string, held: Held): void {
     if (this.#emptied !== undefined && comparePositions(held.at, this.#emptied) < 0) return;
     const before = this.#rows.get(key);
-    if (before !== undefined && comparePositions(held.at, before.at) < 0) return;
+    if (before === undefined || comparePositions(held.at, before.at) >= 0) this.#put(key, held);
+  }
+
+  #put(key: string, held: Held): void {
+    const before = this.#rows.get(key);
     if (before !== undefined) this.#bytes -= bytesOf(key, before);
-    this.#rows.set(key, held);
+    const moves = held.moves ?? before?.moves;
+    this.#rows.set(key, moves === undefined ? held : { ...held, moves });
     this.#bytes += bytesOf(key, held);
   }
 
@@ -81,12 +114,25 @@ function bytesOf(key: string, { json = '' }: Held): number {
   return overheadBytes + key.length + json.length;
 }
 
+const unknown: ReplayPosition = { incarnation: 0, lsn: zeroLsn, seq: -1 };
+
 /** A column that was never seen stays absent, and is not compared. */
-function withUnsent(row: string, before: string | undefined, unsent: readonly string[]): string {
-  if (before === undefined) return row;
-  const old = JSON.parse(before) as Record<string, unknown>;
-  const kept = Object.fromEntries(unsent.flatMap((name) => (name in old ? [[name, old[name]]] : [])));
-  return canonical({ ...kept, ...(JSON.parse(row) as object) });
+function withUnsent(row: string, before: Held | undefined, unsent: readonly string[]): Pick<Held, 'json' | 'kept'> {
+  const old = JSON.parse(before?.json ?? '{}') as Record<string, unknown>;
+  const kept = new Map(unsent.map((name) => [name, before?.kept?.get(name) ?? before?.at ?? unknown]));
+  const values = Object.fromEntries(unsent.flatMap((name) => (name in old ? [[name, old[name]]] : [])));
+  return { json: canonical({ ...values, ...(JSON.parse(row) as object) }), kept };
+}
+
+function filled(held: Held, values: Record<string, unknown>, at: ReplayPosition): Held {
+  const row = JSON.parse(held.json ?? '{}') as Record<string, unknown>;
+  const kept = new Map(held.kept);
+  for (const [name, from] of held.kept ?? []) {
+    if (!(name in values) || comparePositions(from, at) > 0) continue;
+    row[name] = values[name];
+    kept.set(name, at);
+  }
+  return { ...held, json: canonical(row), kept };
 }
 
 export function comparePositions(a: ReplayPosition, b: ReplayPosition): number {

@@ -74,10 +74,9 @@ describe.each(supportedMajors)('baselines on PostgreSQL %s', (major) => {
     await admin.query(`create table big (id int primary key, v text); insert into big select n, repeat('y', 400) from generate_series(1, 6000) n; create table small (id int primary key); insert into small values (1)`);
     const dies = dyingWriter(parts, 2);
     const crashed = await parts.database.start(dies, withBaseline(['small', 'big'])).catch(() => undefined);
-    await until('the log refuses', () => dies.refused());
+    await until('the log has a part of it, and refuses the rest', () => dies.refused() && parts.ofType('baseline').length > 0);
     await crashed?.stop();
     const whole = parts.ofType('baseline').filter((entry) => (entry['baseline'] as { rows?: number }).rows === 6000);
-    expect(parts.ofType('baseline').length).toBeGreaterThan(0);
     expect(whole).toEqual([]);
     await admin.query(`delete from big where id % 2 = 0; insert into big values (10000, 'new')`);
     await parts.stop();

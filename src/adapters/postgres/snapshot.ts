@@ -85,7 +85,8 @@ async function* readRows(client: pg.Client, table: SnapshotTable, signal: AbortS
     if (!(await standsUnchanged(client, oid, only))) throw outdated(object);
     const list = columns.map((column) => quoteName(column.name)).join(', ');
     for await (const lines of copyOut(client, `copy (select ${list} from only ${only}) to stdout`, signal)) yield lines.map(parse);
-    await client.query('release savepoint reading');
+    // Gives the lock back: whoever wants to change this table need not wait for all the others to be read.
+    await client.query('rollback to savepoint reading');
   } catch (error) {
     signal.throwIfAborted();
     await client.query('rollback to savepoint reading').catch(() => undefined);
