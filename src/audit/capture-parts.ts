@@ -1,5 +1,4 @@
 // What the parts of a capture share: the transaction that is read, what is in force, and where entries go.
-import type { HashKeys } from '../model/audited-columns.ts';
 import type { Lsn } from '../model/branded.ts';
 import type { MessageKey, StreamEvent } from '../ports/audit-database.ts';
 import type { StatementStack } from './context.ts';
@@ -12,7 +11,6 @@ export interface CaptureParts {
   /** Address of this capture in our own messages. */
   readonly captureName: string;
   readonly key: MessageKey;
-  readonly hashKeys: HashKeys;
   readonly pending: PendingBatch;
   readonly statements: StatementStack;
   readonly progress: SourceProgress;

@@ -82,7 +82,7 @@ interface TableGap {
   readonly from: string;
 }
 
-function sealTableGap(parts: CaptureParts, { schema, table, oid, problem, from }: TableGap, at: MessageAt): void {
+export function sealTableGap(parts: CaptureParts, { schema, table, oid, problem, from }: TableGap, at: MessageAt): void {
   const { progress, name } = parts;
   const relation = oid ?? [...progress.tables.values()].find((known) => known.schema === schema && known.table === table)?.oid ?? 0;
   const to = formatLsn(at.lsn);

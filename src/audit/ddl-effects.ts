@@ -1,8 +1,10 @@
 // DDL and changes around the policies as entries: exact where an event trigger told of it, else with the range in which it happened (DESIGN §5, DDL; §7).
+import { formatLsn } from '../model/branded.ts';
 import type { EnvironmentReport } from '../ports/audit-coverage.ts';
 import { actorJson, canonical, unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, isSealed, type MessageAt } from './capture-parts.ts';
 import { capturedConfiguration } from './captured-configuration.ts';
+import { sealTableGap } from './configuration-effects.ts';
 import type { DdlMessage } from './ddl-message.ts';
 import { objectMembers } from './entry-text.ts';
 
@@ -12,6 +14,7 @@ export function applyDdl(parts: CaptureParts, message: DdlMessage, at: MessageAt
   // From here on a statement on such a table says nothing of itself, so that one before it must not be taken for it.
   for (const relation of message.lost) statements.forget(relation);
   if (isSealed(at.transaction)) return;
+  sealUnlogged(parts, message, at);
   const lost = message.lost.flatMap((oid) => progress.tables.get(oid) ?? []);
   if (!message.ours && lost.length === 0 && !recordsSchema(parts)) return;
   const ddl = canonical({
@@ -30,6 +33,17 @@ export function applyDdl(parts: CaptureParts, message: DdlMessage, at: MessageAt
     { type: 'ddl', actor: actorJson(message.statement, message.pid), ...(about === undefined ? {} : { object: objectMembers(about.schema, about.table) }), extra: { ddl } },
     at,
   );
+}
+
+/** A table that becomes logged again, and that no look at the catalog found unlogged: what was written to it meanwhile is in no WAL. */
+function sealUnlogged(parts: CaptureParts, { rewrite, objects }: DdlMessage, at: MessageAt): void {
+  if (rewrite?.includes('logged') !== true) return;
+  for (const { relation } of objects ?? []) {
+    const table = relation === undefined ? undefined : parts.progress.tables.get(relation);
+    if (table === undefined) continue;
+    const from = parts.progress.proven ?? formatLsn(parts.progress.position.lsn);
+    sealTableGap(parts, { schema: table.schema, table: table.table, oid: relation, problem: 'Unlogged', from }, at);
+  }
 }
 
 /** The whole environment is sealed once, and then each change of it, so that every digest in a row's entry can be recomputed. */

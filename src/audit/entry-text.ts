@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { maxEntryBytes } from '../log/bundle.ts';
 import { formatLsn, type Lsn } from '../model/branded.ts';
-import type { ColumnTreatment } from '../model/audited-columns.ts';
-import type { DecodedTable, RelationShape } from '../ports/audit-database.ts';
+import type { RelationShape } from '../ports/audit-database.ts';
 import { canonical } from './actor.ts';
 
 export interface SourceName {
@@ -15,6 +14,8 @@ export interface SourceName {
 /** The transaction an entry is of. */
 export interface EntryTransaction {
   readonly incarnation: number;
+  /** On which it was written; that of the server when left out. */
+  readonly timeline?: number | undefined;
   readonly commitLsn: Lsn;
   readonly xid: number;
   /** RFC 3339, microseconds. */
@@ -103,9 +104,9 @@ function assemble({ type, blobs, key, object, extra, ...parts }: EntryMembers, {
 
 /** The `source` member. */
 function sourceJson({ name, transaction, lsn, seq }: EntryPlace): string {
-  const { incarnation, commitLsn, xid } = transaction;
+  const { incarnation, commitLsn, xid, timeline = name.timeline } = transaction;
   const start = `{"commitLsn":"${formatLsn(commitLsn)}","database":${JSON.stringify(name.database)},"incarnation":${incarnation}`;
-  return `${start},"lsn":"${formatLsn(lsn)}","seq":${seq},"system":"${name.system}","timeline":${name.timeline},"xid":${xid}}`;
+  return `${start},"lsn":"${formatLsn(lsn)}","seq":${seq},"system":"${name.system}","timeline":${timeline},"xid":${xid}}`;
 }
 
 /** Members of `object` for a row or a table. */
@@ -115,20 +116,15 @@ export function objectMembers(schema: string, table: string, relation?: string):
 }
 
 /** What a `relation` entry says: columns in the table's order, types by PostgreSQL's names, the key. */
-export function relationJson(shape: RelationShape, { key, treatments }: Pick<DecodedTable, 'key' | 'treatments'>): string {
+export function relationJson(shape: RelationShape, key: readonly string[]): string {
   return canonical({
-    columns: shape.columns.map(({ name, type, typeModifier, identity }, position) => ({ identity, modifier: typeModifier, name, type, ...treatmentMembers(treatments?.[position]) })),
+    columns: shape.columns.map(({ name, type, typeModifier, identity }) => ({ identity, modifier: typeModifier, name, type })),
     key,
     oid: shape.oid,
     replicaIdentity: shape.replicaIdentity,
     schema: shape.schema,
     table: shape.table,
   });
-}
-
-function treatmentMembers(treatment: ColumnTreatment | undefined): object {
-  if (treatment === undefined) return {};
-  return treatment.mode === 'hash' ? { hashKey: treatment.keyId, treatment: 'hash' } : { treatment: treatment.mode };
 }
 
 /** RFC 3339 in UTC with microseconds, from microseconds since 1970. */

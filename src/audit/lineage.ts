@@ -18,6 +18,11 @@ export function divergence(sealed: Lineage, server: Lineage): Lsn | undefined {
   }
 }
 
+/** The timeline on which a record was written that stands at this place of the server's WAL. */
+export function timelineAt({ timeline, past }: Lineage, place: Lsn): number {
+  return past.find(({ end }) => place < end)?.timeline ?? timeline;
+}
+
 function stretches({ timeline, past }: Lineage): readonly { readonly timeline: number; readonly end?: Lsn }[] {
   return [...past, { timeline }];
 }

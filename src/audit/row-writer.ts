@@ -99,8 +99,8 @@ export class RowWriter {
     return `${policy},"source":{"commitLsn":"${formatLsn(commitLsn)}","database":${JSON.stringify(this.#name.database)},"incarnation":${incarnation},"lsn":"`;
   }
 
-  #closeSource(operation: AuditedRow['operation'], { xid, time }: EntryTransaction): string {
-    return `,"system":"${this.#name.system}","timeline":${this.#name.timeline},"xid":${xid}},"time":"${time}","type":"row.${operation}","v":1}`;
+  #closeSource(operation: AuditedRow['operation'], { xid, time, timeline = this.#name.timeline }: EntryTransaction): string {
+    return `,"system":"${this.#name.system}","timeline":${timeline},"xid":${xid}},"time":"${time}","type":"row.${operation}","v":1}`;
   }
 }
 

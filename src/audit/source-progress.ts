@@ -1,5 +1,5 @@
 // The state of a source while it is read: numbers that change with every row in place, the rest replaced, copied at each cut.
-import type { SourcePosition, SourceState } from '../log/source-state.ts';
+import type { Lineage, SourcePosition, SourceState } from '../log/source-state.ts';
 import type { ConfiguredTable } from '../ports/audit-database.ts';
 import { capturedConfiguration, configuredTables } from './captured-configuration.ts';
 
@@ -23,6 +23,10 @@ export class SourceProgress {
 
   get position(): SourcePosition {
     return this.#state.position;
+  }
+
+  get lineage(): Lineage | undefined {
+    return this.#state.lineage;
   }
 
   get relations(): Readonly<Record<string, string>> {

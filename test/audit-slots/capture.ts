@@ -19,6 +19,8 @@ export interface Watched {
   readonly writer: MemoryWriter;
   /** Positive ids of the rows in the log, in its order. */
   ids(): readonly number[];
+  /** The timelines of the same. */
+  timelines(): readonly number[];
   /** The `gap` member of all gaps, with the entry's type. */
   gaps(): readonly Record<string, unknown>[];
   /** Starts to capture table `t` of a server's database. */
@@ -30,10 +32,15 @@ export interface Watched {
 export function watched(): Watched {
   const writer = createMemoryWriter();
   const rows = (): readonly CapturedEntry[] => writer.entries().filter((entry) => entry.type === 'row.insert');
-  const ids = (): readonly number[] => rows().map((entry) => Number((entry['change'] as { after: { id: string } }).after.id)).filter((id) => id > 0);
+  const idOf = (entry: CapturedEntry): number => Number((entry['change'] as { after: { id: string } }).after.id);
+  const ids = (): readonly number[] => rows().map(idOf).filter((id) => id > 0);
   return {
     writer,
     ids,
+    timelines: () =>
+      rows()
+        .filter((entry) => idOf(entry) > 0)
+        .map((entry) => (entry['source'] as { timeline: number }).timeline),
     gaps: () =>
       writer
         .entries()

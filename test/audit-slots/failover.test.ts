@@ -89,17 +89,22 @@ describe.each(supportedMajors)('failover on PostgreSQL %s', { timeout: 60_000 },
     await before.insert(1);
     await synchronised(primary, standby);
     await before.insert(2);
-    await replayed(primary, standby);
     await before.leave();
+    const writer = await connected(primary.uri());
+    await writer.query('insert into t values (3)');
+    await writer.end();
+    await replayed(primary, standby);
     await primary.stop();
     await standby.promote();
     const admin = await connected(standby.uri());
-    await admin.query('insert into t values (3)');
+    await admin.query('insert into t values (4)');
     await admin.end();
     const after = await log.at(standby);
-    await after.insert(4);
+    await after.insert(5);
     expect(log.gaps()).toEqual([]);
-    expect(log.ids()).toEqual([1, 2, 3, 4]);
+    expect(log.ids()).toEqual([1, 2, 3, 4, 5]);
+    // Of these, 3 was read from the new primary, and written on the old one.
+    expect(log.timelines()).toEqual([1, 1, 1, 2, 2]);
     await after.leave();
   });
 

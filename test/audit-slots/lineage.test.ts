@@ -1,6 +1,6 @@
 // Where two histories part, by their timelines alone.
 import { expect, it } from 'vitest';
-import { divergence } from '../../src/audit/lineage.ts';
+import { divergence, timelineAt } from '../../src/audit/lineage.ts';
 import type { Lineage } from '../../src/log/source-state.ts';
 import { lsn } from '../../src/model/branded.ts';
 
@@ -18,4 +18,9 @@ it.each([
 ])('%s', (_what, sealed, server, expected) => {
   expect(divergence(sealed, server)).toBe(expected);
   expect(divergence(server, sealed)).toBe(expected);
+});
+
+it('gives a place the timeline that wrote it', () => {
+  const promoted = lineage(3, [1, 10n], [2, 20n]);
+  expect([0n, 9n, 10n, 19n, 20n, 99n].map((place) => timelineAt(promoted, lsn(place)))).toEqual([1, 1, 2, 2, 3, 3]);
 });

@@ -13,7 +13,7 @@ import { describeTarget, statementError } from './database-error.ts';
 import type { Fence } from './fence.ts';
 import { guardByFence } from './fence-audit.ts';
 import { installAudit, removeAudit } from './install-audit.ts';
-import { findColumns, findPartition } from './new-partition.ts';
+import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { quoteLiteral } from './quote.ts';
 import { openStream } from './replication.ts';
@@ -89,7 +89,6 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
     decoder: createDecoder,
     partition: (made, signal) => findPartition((action) => run('looking a partition up', signal, action), made, signal),
-    columns: (of, signal) => findColumns((action) => run('looking columns up', signal, action), of, signal),
     stream: (origin, from, signal) => {
       const name = nameOf(origin);
       logger.debug({ slot: name, from: formatLsn(from) }, 'starting to stream');

@@ -43,18 +43,16 @@ export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings
 
 export function standsComplete({ tables }: AuditCatalog, settings: AuditSettings): boolean {
   // A table that nobody can capture any more is to be taken out of the configuration: that, too, is something to install.
-  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && table.resolvedColumns?.recorded !== false && mendableProblems(table, settings).length === 0 : !table.recorded));
+  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && mendableProblems(table, settings).length === 0 : !table.recorded));
 }
 
 /** Every declared table, and every partition with a problem of its own. */
 export function coverageOf({ tables, absent }: AuditCatalog, settings: AuditSettings): readonly TableCoverage[] {
   const present = tables.flatMap((table) => {
     const stands = obstacle(table, settings);
-    const ofColumns = table.resolvedColumns?.problems ?? [];
-    const problems = [...(stands === undefined ? mendableProblems(table, settings) : [stands]), ...new Set(ofColumns.map(({ problem }) => problem))];
+    const problems = stands === undefined ? mendableProblems(table, settings) : [stands];
     const { schema, table: name, operations, declaredAs } = table;
-    const columns = ofColumns.length === 0 ? {} : { columns: ofColumns.map(({ column }) => column) };
-    return table.declared || problems.length > 0 ? [{ schema, table: name, operations, declared: { schema: declaredAs.schema, table: declaredAs.table }, problems, ...columns }] : [];
+    return table.declared || problems.length > 0 ? [{ schema, table: name, operations, declared: { schema: declaredAs.schema, table: declaredAs.table }, problems }] : [];
   });
   return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, operations: [], declared: { schema, table }, problems: [problem] }))];
 }
@@ -76,8 +74,6 @@ export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings
     schemaChanges: settings.schemaChanges ?? 'Ignore',
     policyEvidence: eventTriggers ? 'wal' : 'polled',
     absent: [...left, ...catalog.absent],
-    tables: captured.map(({ oid, schema, table, ancestors, key, operations, policyDigest, columns }) => ({
-      oid, schema, table, ancestors, key, operations, policyDigest, ...(columns === undefined ? {} : { columns }),
-    })),
+    tables: captured.map(({ oid, schema, table, ancestors, key, operations, policyDigest }) => ({ oid, schema, table, ancestors, key, operations, policyDigest })),
   };
 }

@@ -82,6 +82,8 @@ begin
         from pg_identify_object('pg_class'::regclass, pg_event_trigger_table_rewrite_oid(), 0) i;
       select jsonb_agg(r.name) into rewrite from (values (1, 'persistence'), (2, 'default'), (4, 'type'), (8, 'accessMethod')) r(bit, name)
        where pg_event_trigger_table_rewrite_reason() & r.bit <> 0;
+      -- It was unlogged until now, whether anybody saw it or not.
+      if rewrite ? 'persistence' and exists (select from pg_class c where c.oid = pg_event_trigger_table_rewrite_oid() and c.relpersistence = 'u') then rewrite := rewrite || '["logged"]'; end if;
     elsif tg_tag in ('GRANT', 'REVOKE') then
       select d.object_type into tg_object from pg_event_trigger_ddl_commands() d limit 1;${collectedSql(grantedSql)}
     else${collectedSql(commandsSql)}

@@ -4,7 +4,6 @@ import type { MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
 import { type AuditCatalog, type CatalogTable, publishesAllSql, readCatalog } from './audit-catalog.ts';
 import { auditObjects, policyDdlObjects, triggerSql } from './audit-functions.ts';
-import { auditedColumnTableSql, rememberColumns } from './column-catalog.ts';
 import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
 import { expectedTriggers } from './coverage-triggers.ts';
 import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
@@ -24,7 +23,7 @@ export interface AuditInstallation {
 }
 
 const eventTriggerObjects = [...policyDdlObjects(advisoryLockParts), ...ddlObjects];
-const objects = [...auditObjects, ...environmentTableSql, ...auditedColumnTableSql];
+const objects = [...auditObjects, ...environmentTableSql];
 const schemaVersion = `rowseal audit ${createHash('sha256').update([...objects, ...eventTriggerObjects].join('\n')).digest('hex')}`;
 const hmacBlockBytes = 64;
 
@@ -159,7 +158,6 @@ async function record(query: RunQuery, { tables }: AuditCatalog, { name, setting
       [name, oid, pieces, declared ? declaredAs.schema : null, declared ? declaredAs.table : null],
     );
   }
-  await rememberColumns(query, name, captured.map(({ oid, resolvedColumns }) => ({ oid, known: resolvedColumns?.known ?? [] })));
 }
 
 /** Takes away what no other log needs. If we die in between, calling it again finishes. */
@@ -180,7 +178,6 @@ export async function removeAudit(query: RunQuery, name: string): Promise<void> 
   }
   await query('delete from rowseal.audited where capture = $1', [name]);
   await query('delete from rowseal.audit_environment where capture = $1', [name]);
-  await query('delete from rowseal.audited_column where capture = $1', [name]);
   const [left] = await query<{ captures: boolean }>('select exists (select from rowseal.audited) as captures');
   if (left?.captures === true || !there.superuser) return;
   // With the last capture nobody reads what they say.
