@@ -71,7 +71,10 @@ class BaselineKeeper {
 
   hold(state: SourceState): Promise<void> | undefined {
     const { position } = state;
-    if (position.seq > 0 || position.complete || !this.#isDue(state)) return undefined;
+    if (position.seq > 0 || position.complete || !this.#isDue(state)) {
+      void this.#options.database.dropSnapshot().catch(() => undefined);
+      return undefined;
+    }
     this.#release();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#release = resolve;
@@ -110,6 +113,7 @@ class BaselineKeeper {
     this.#ending.abort(new RowsealError('Deadline', 'the capture stops', { retryable: true }));
     this.#release();
     await this.#done;
+    await this.#options.database.dropSnapshot();
   }
 
   async #keep(): Promise<void> {

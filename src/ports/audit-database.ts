@@ -154,6 +154,8 @@ export interface AuditDatabase {
   recreateSlot(logOrigin: string, signal: AbortSignal): Promise<Lsn>;
   /** The rows as they are now, or, once, as they were at the start of the slot just made, where that is asked for. The caller closes it. */
   openSnapshot(logOrigin: string, options: { readonly atSlotStart: boolean }, signal: AbortSignal): Promise<Snapshot>;
+  /** Lets go of the snapshot of the slot just made, for which nobody will ask: it holds back vacuum. */
+  dropSnapshot(): Promise<void>;
   /** Writes the configuration and the digests in force into the WAL, where no policy change can come in between. */
   emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;

@@ -84,6 +84,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       return snapshots.createSlot(nameOf(origin), signal);
     },
     openSnapshot: (origin, { atSlotStart }, signal) => snapshots.open(nameOf(origin), atSlotStart, signal),
+    dropSnapshot: () => snapshots.drop(),
     emitConfiguration: (origin, settings, mended, signal) =>
       run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),

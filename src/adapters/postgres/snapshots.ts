@@ -20,6 +20,8 @@ export interface Snapshots {
   createSlot(name: string, signal: AbortSignal): Promise<Lsn>;
   /** At the start of that slot, if it was just made and nobody asked before; else at one of a temporary slot. */
   open(name: string, atSlotStart: boolean, signal: AbortSignal): Promise<Snapshot>;
+  /** Lets go of what nobody asked for. */
+  drop(): Promise<void>;
 }
 
 /** A snapshot holds back vacuum, so one that nobody asks for is not kept for long. */
@@ -34,15 +36,17 @@ export function createSnapshots({ target, versionNumber, randomness, logger }: S
     taken?.snapshot.setWaiting(false);
     return taken;
   };
+  const drop = async (): Promise<void> => take()?.snapshot.close();
   return {
+    drop,
     createSlot: async (name, signal) => {
-      await take()?.snapshot.close();
+      await drop();
       const exported = await createExportingSlot({ target, name, temporary: false, failover: versionNumber >= 170000 }, signal);
       try {
         const snapshot = await openSnapshot({ target, exported, publication: name }, signal);
         // The end of the process must not wait for a reader that doesn't come.
         snapshot.setWaiting(true);
-        kept = { name, snapshot, timer: setTimeout(() => void take()?.snapshot.close(), keptMs).unref() };
+        kept = { name, snapshot, timer: setTimeout(() => void drop(), keptMs).unref() };
       } catch (error) {
         signal.throwIfAborted();
         // The slot stands; rows can be read at a later point of the WAL as well.
