@@ -9,7 +9,8 @@ import type { LogWriter } from '../ports/log-writer.ts';
 import type { Snapshot, SnapshotTable } from '../ports/snapshot.ts';
 import { BaselineEntries } from './baseline-entries.ts';
 import { baselineSource, type BaselineProgress, capturedLeaves, capturedTables, type Due, dueOf, gapsOf, movedOn, progressOf } from './baseline-progress.ts';
-import { reconcileTable } from './reconcile-gap.ts';
+import { reconcileTable, replayTogether } from './reconcile-gap.ts';
+import type { ReplayedRows } from './replayed-rows.ts';
 import { sealBaseline } from './seal-baseline.ts';
 
 export interface RoundOptions {
@@ -82,20 +83,33 @@ interface Working extends RoundOptions {
   readonly wal: SourceState;
   readonly snapshot: Snapshot;
   readonly entries: BaselineEntries;
+  /** What the log says of the tables whose gaps are reconciled. */
+  readonly replayed?: ReadonlyMap<number, ReplayedRows>;
 }
 
 /** A table that cannot be read does not keep the others from it. */
 async function workThrough(work: readonly Work[], working: Working, signal: AbortSignal): Promise<void> {
   let failure: unknown;
+  let replayed: ReadonlyMap<number, ReplayedRows> | undefined;
   for (const one of work) {
     try {
-      await settleTable(one, working, signal);
+      if (one.due === 'reconcile') replayed ??= await replayAll(work, working, signal);
+      await settleTable(one, { ...working, ...(replayed === undefined ? {} : { replayed }) }, signal);
     } catch (error) {
       signal.throwIfAborted();
       failure ??= error;
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+async function replayAll(work: readonly Work[], { wal, snapshot, entries, writer, reached }: Working, signal: AbortSignal): Promise<ReadonlyMap<number, ReplayedRows>> {
+  await reached(snapshot.lsn);
+  const wanted = work.flatMap(({ table, due }) => {
+    const progress = entries.progress[table.shape.oid];
+    return due === 'reconcile' && progress !== undefined ? [{ table, progress, gaps: gapsOf(wal, table.shape.oid) }] : [];
+  });
+  return replayTogether(wanted, { writer, snapshot, entries, source: wal }, signal);
 }
 
 async function settleTable({ table, due }: Work, working: Working, signal: AbortSignal): Promise<void> {
@@ -105,8 +119,7 @@ async function settleTable({ table, due }: Work, working: Working, signal: Abort
   const gaps = gapsOf(wal, oid);
   let base = known?.base;
   if (due === 'reconcile' && known !== undefined) {
-    await working.reached(snapshot.lsn);
-    const outcome = await reconcileTable({ table, progress: known, gaps }, { writer, snapshot, entries, source: wal }, signal);
+    const outcome = await reconcileTable({ table, progress: known, gaps }, { writer, snapshot, entries, source: wal, ...(working.replayed === undefined ? {} : { replayed: working.replayed }) }, signal);
     // Where the log does not give the rows after all, only a new baseline does.
     if (outcome !== undefined) base = undefined;
   }

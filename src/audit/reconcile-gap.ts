@@ -6,7 +6,7 @@ import type { Snapshot, SnapshotTable } from '../ports/snapshot.ts';
 import { canonical, unattributed } from './actor.ts';
 import type { BaselineEntries } from './baseline-entries.ts';
 import type { TableProgress } from './baseline-progress.ts';
-import { keyText, type ReplayedTable, replayLog, shareOf } from './replay-log.ts';
+import { keyText, replayLog, type ReplayRequest, shareOf } from './replay-log.ts';
 import type { ReplayedRows } from './replayed-rows.ts';
 
 export interface ReconciledTable {
@@ -24,6 +24,8 @@ export interface ReconcileParts {
   readonly source: SourceState;
   /** Of rows that are held in memory at once; 64 MiB when left out. */
   readonly maxBytes?: number;
+  /** From `replayTogether`. */
+  readonly replayed?: ReadonlyMap<number, ReplayedRows>;
 }
 
 const defaultMaxBytes = 64 * 1024 * 1024;
@@ -44,19 +46,39 @@ export async function reconcileTable(wanted: ReconciledTable, parts: ReconcilePa
   return typeof found === 'string' ? found : undefined;
 }
 
+/** What the log says of all these tables, read once, where that fits memory. */
+export async function replayTogether(wanted: readonly ReconciledTable[], parts: ReconcileParts, signal: AbortSignal): Promise<ReadonlyMap<number, ReplayedRows>> {
+  if (wanted.length < 2) return new Map();
+  const outcome = await replayLog(requestOf(wanted, parts, { index: 0, count: 1 }), signal);
+  if (outcome.kind === 'rows') return outcome.rows;
+  // One whose rows are not to be had does not spoil it for the others, and is told so on its own.
+  return outcome.kind === 'tooLarge' ? new Map() : replayTogether(wanted.filter(({ table }) => table.shape.oid !== outcome.oid), parts, signal);
+}
+
+function requestOf(wanted: readonly ReconciledTable[], { writer, source, snapshot, maxBytes }: ReconcileParts, share: ReplayRequest['share']): ReplayRequest {
+  const [, system = '', ...database] = source.source.split('/');
+  const tables = wanted.map(({ table, progress }) => ({
+    oid: table.shape.oid,
+    base: { incarnation: progress.base.incarnation, lsn: parseLsn(progress.base.lsn) },
+    key: table.key,
+  }));
+  const upTo = { incarnation: source.position.incarnation, lsn: snapshot.lsn };
+  return { writer, system, database: database.join('/'), tables, upTo, share, maxBytes: maxBytes ?? defaultMaxBytes };
+}
+
 /** How many differences were sealed, or the reason why none can be found. */
 async function findDifferences(wanted: ReconciledTable, parts: ReconcileParts, signal: AbortSignal): Promise<number | string> {
-  const { table, progress } = wanted;
-  const base = { incarnation: progress.base.incarnation, lsn: parseLsn(progress.base.lsn) };
-  const replayed: ReplayedTable = { oid: table.shape.oid, base, key: table.key };
-  const [, system = '', ...database] = parts.source.source.split('/');
-  const upTo = { incarnation: parts.source.position.incarnation, lsn: parts.snapshot.lsn };
+  const { oid } = wanted.table.shape;
   const found = { differences: 0 };
+  const known = parts.replayed?.get(oid);
+  if (known !== undefined) {
+    await compare(wanted, parts, { rows: known, index: 0, count: 1, found, signal });
+    return found.differences;
+  }
   for (let count = 1, index = 0; index < count; index += 1) {
-    const request = { writer: parts.writer, system, database: database.join('/'), tables: [replayed], upTo, share: { index, count }, maxBytes: parts.maxBytes ?? defaultMaxBytes };
-    const outcome = await replayLog(request, signal);
+    const outcome = await replayLog(requestOf([wanted], parts, { index, count }), signal);
     if (outcome.kind === 'unknown') return outcome.why;
-    if (outcome.kind === 'rows') await compare(wanted, parts, { rows: outcome.rows.get(table.shape.oid), index, count, found, signal });
+    if (outcome.kind === 'rows') await compare(wanted, parts, { rows: outcome.rows.get(oid), index, count, found, signal });
     else {
       // The shares before this one fitted, and are sealed; halves of the rest would overlap with them.
       if (index > 0 || count >= maxShares) return 'its rows do not fit memory';
