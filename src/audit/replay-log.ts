@@ -6,7 +6,7 @@ import type { LogWriter } from '../ports/log-writer.ts';
 import { comparePositions, ReplayedRows, type ReplayPosition, type RowEffect } from './replayed-rows.ts';
 
 /** A table whose rows are wanted, from its last whole baseline on. */
-export interface ReplayedTable {
+interface ReplayedTable {
   readonly oid: number;
   readonly base: { readonly incarnation: number; readonly lsn: Lsn };
   /** Columns of the primary key, sorted. */
