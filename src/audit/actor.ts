@@ -21,6 +21,38 @@ export function actorJson(statement: StatementContext, pid: number): string {
   });
 }
 
+/** What a statement, or a transaction at its begin, says of itself. */
+export interface ActorFacts {
+  readonly user: string;
+  /** The role that was set; `none` without one. */
+  readonly role: string;
+  /** Whose rights counted; undefined where that could not be proven, and for a transaction, which may have many. */
+  readonly caller: string | undefined;
+  readonly claims: string | undefined;
+  /** `v`: the claims were checked; `r`: the role is the claim. */
+  readonly mark: string | undefined;
+  readonly application: string;
+  readonly client: string | undefined;
+  readonly pid: number;
+  readonly ofTransaction: boolean;
+}
+
+export function statementActor({ user, role, caller, claims, mark, application, client, pid, ofTransaction }: ActorFacts): string {
+  const proven = mark === 'r' && caller !== undefined ? { role: caller, session_user: user } : undefined;
+  const value = proven ?? claimsValue(claims === '' || claims === undefined ? null : claims);
+  return canonical({
+    application: application === '' ? undefined : application,
+    claims: value,
+    claimsVerified: mark !== undefined && value !== undefined,
+    client,
+    effective: caller,
+    evidence: ofTransaction ? 'transaction' : undefined,
+    pid,
+    role: role === 'none' ? user : role,
+    user,
+  });
+}
+
 /** RFC 8785; undefined members are left out. */
 export function canonical(value: object): string {
   return canonicalize(value) ?? 'null';

@@ -5,6 +5,7 @@ import type { StatementStack } from './context.ts';
 import { type EntryMembers, entryText, type EntryTransaction, type SourceName } from './entry-text.ts';
 import type { PendingBatch } from './pending-batch.ts';
 import type { CapturedTable, SourceProgress } from './source-progress.ts';
+import type { StatementReader } from './statement-message.ts';
 
 export interface CaptureParts {
   readonly name: SourceName;
@@ -13,6 +14,7 @@ export interface CaptureParts {
   readonly key: MessageKey;
   readonly pending: PendingBatch;
   readonly statements: StatementStack;
+  readonly readStatement: StatementReader;
   readonly progress: SourceProgress;
   /** What a gap entry says of being reconciled: whether the log holds a baseline of the table. */
   readonly outlook: (table: CapturedTable | undefined) => Readonly<Record<string, unknown>>;

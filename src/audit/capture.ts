@@ -8,7 +8,8 @@ import type { CaptureParts, EventOf, Transaction } from './capture-parts.ts';
 import { createStatementStack } from './context.ts';
 import { createMicrosFormat, type SourceName } from './entry-text.ts';
 import { timelineAt } from './lineage.ts';
-import { messagePrefix } from './message.ts';
+import { messagePrefix, statementPrefix } from './message.ts';
+import { createStatementReader } from './statement-message.ts';
 import { addForgery, addFurtherForgeries, applyMessage } from './message-effects.ts';
 import { PendingBatch, type ReadyEntries } from './pending-batch.ts';
 import { RowCapture } from './row-capture.ts';
@@ -61,7 +62,16 @@ class StreamCapture implements Capture {
 
   constructor({ name, captureName, key, state, maxBatchBytes, outlook }: CaptureOptions) {
     this.#maxBatchBytes = maxBatchBytes;
-    this.#parts = { name, captureName, key, pending: new PendingBatch(), statements: createStatementStack(), progress: new SourceProgress(state), outlook: outlook ?? noBaseline };
+    this.#parts = {
+      name,
+      captureName,
+      key,
+      outlook: outlook ?? noBaseline,
+      pending: new PendingBatch(),
+      statements: createStatementStack(),
+      readStatement: createStatementReader(),
+      progress: new SourceProgress(state),
+    };
     this.#rows = new RowCapture(this.#parts);
   }
 
@@ -131,7 +141,7 @@ class StreamCapture implements Capture {
   }
 
   #message(event: EventOf<'message'>): void {
-    if (event.prefix !== messagePrefix) return;
+    if (event.prefix !== messagePrefix && event.prefix !== statementPrefix) return;
     if (!event.transactional || this.#transaction === undefined) this.#outside(event);
     else if (this.#transaction.sealed !== Infinity) applyMessage(this.#parts, event, this.#transaction);
   }

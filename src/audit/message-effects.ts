@@ -1,11 +1,13 @@
 // What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
 import { formatLsn } from '../model/branded.ts';
-import { actorJson, canonical, unattributed } from './actor.ts';
+import { canonical, unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type MessageAt, type Transaction } from './capture-parts.ts';
+import { capturedConfiguration } from './captured-configuration.ts';
 import { configure } from './configuration-effects.ts';
 import { applyDdl, applyEnvironment } from './ddl-effects.ts';
 import { digestOf, objectMembers } from './entry-text.ts';
-import { type ForgeryReason, type Message, readMessage } from './message.ts';
+import { type ForgeryReason, type Message, readMessage, statementPrefix } from './message.ts';
+import type { StatementMessage } from './statement-message.ts';
 
 interface PolicyChange {
   readonly entry: 'policy.apply' | 'policy.drift';
@@ -23,18 +25,26 @@ const maxForgeriesEach = 16;
 
 /** A transactional message with our prefix, in a transaction that is not sealed yet. */
 export function applyMessage(parts: CaptureParts, event: EventOf<'message'>, transaction: Transaction): void {
-  const read = readMessage(event.content, parts.key, { xid: transaction.xid, lsn: event.lsn, after: transaction.lastMessage });
+  const read = event.prefix === statementPrefix ? readPlain(parts, event) : readMessage(event.content, parts.key, { xid: transaction.xid, lsn: event.lsn, after: transaction.lastMessage, readStatement: parts.readStatement });
+  if (read === undefined) return;
   if (typeof read === 'string') {
     addForgery(parts, { event, reason: read }, transaction);
     return;
   }
   transaction.lastMessage = event.lsn;
-  if (read.kind === 'open') {
-    const { relation, operation, statement, pid } = read;
-    parts.statements.open({ relation, operation, actor: actorJson(statement, pid) });
-  } else if (read.kind === 'close') parts.statements.close(read.relation, read.operation);
+  if (read.kind === 'open') parts.statements.open(read, read.nested);
+  else if (read.kind === 'close') parts.statements.close(read.relation, read.operation);
+  else if (read.kind === 'begin') parts.statements.begin(read.actor);
   else if (read.kind === 'ddl') applyDdl(parts, read, { lsn: event.lsn, transaction });
   else if (!isSealed(transaction)) settle(parts, read, { lsn: event.lsn, transaction });
+}
+
+/** Without a proof of its own: believed while nobody but us may write messages, which counts from the place where that was said. */
+function readPlain({ progress, readStatement }: CaptureParts, { content }: EventOf<'message'>): StatementMessage | ForgeryReason | undefined {
+  const configuration = capturedConfiguration(progress.configuration);
+  // Before the first configuration it is another capture's affair.
+  if (configuration === undefined) return undefined;
+  return configuration.proof === 'Privilege' ? (readStatement(content) ?? 'Malformed') : 'Unproven';
 }
 
 export function addForgery(parts: CaptureParts, { event, reason }: { readonly event: EventOf<'message'>; readonly reason: ForgeryReason }, transaction: Transaction): void {
@@ -50,8 +60,9 @@ export function addFurtherForgeries(parts: CaptureParts, at: MessageAt): void {
   if (further > 0) addEntry(parts, { type: 'forgery', actor: unattributed, extra: { forgery: canonical({ further }) } }, at);
 }
 
-function settle(parts: CaptureParts, message: Exclude<Message, { kind: 'open' | 'close' | 'ddl' }>, at: MessageAt): void {
+function settle(parts: CaptureParts, message: Exclude<Message, StatementMessage | { kind: 'ddl' }>, at: MessageAt): void {
   if (message.kind === 'digest') changePolicy(parts, { ...message, evidence: 'wal' }, at);
+  else if (message.kind === 'proof') setProof(parts, message.proof, at);
   else if (message.capture !== parts.captureName) return;
   else if (message.kind === 'marker') setMarker(parts, message, at);
   else if (message.kind === 'environment') applyEnvironment(parts, message.report, at);
@@ -59,6 +70,16 @@ function settle(parts: CaptureParts, message: Exclude<Message, { kind: 'open' | 
     configure(parts, message, at);
     observePolicies(parts, message, at);
   }
+}
+
+/** Losing the privilege is drift, and says so in the log. */
+function setProof(parts: CaptureParts, proof: 'Privilege' | 'Hmac', at: MessageAt): void {
+  const { progress } = parts;
+  const configuration = capturedConfiguration(progress.configuration);
+  if (configuration === undefined || configuration.proof === proof) return;
+  const next = { ...configuration, proof };
+  addEntry(parts, { type: 'audit.config', actor: unattributed, extra: { configuration: canonical(next) } }, at);
+  progress.update({ configuration: next });
 }
 
 function setMarker({ progress }: CaptureParts, { nonce, proven }: Extract<Message, { kind: 'marker' }>, { transaction }: MessageAt): void {

@@ -4,31 +4,36 @@ import { type Lsn, parseLsn } from '../model/branded.ts';
 import type { EnvironmentReport, MendedCoverage } from '../ports/audit-coverage.ts';
 import type { CaptureConfiguration, MessageKey } from '../ports/audit-database.ts';
 import { type DdlMessage, ddlMessage } from './ddl-message.ts';
-import type { StatementContext } from './statement-context.ts';
+import type { StatementMessage, StatementReader } from './statement-message.ts';
 
 export const messagePrefix = 'rowseal';
+/** What statements say of themselves where only we may write messages, without an HMAC. */
+export const statementPrefix = 'rowseal.statement';
 
-export type ForgeryReason = 'BadMac' | 'Malformed' | 'WrongTransaction' | 'Replayed' | 'NotTransactional';
+export type ForgeryReason = 'BadMac' | 'Malformed' | 'WrongTransaction' | 'Replayed' | 'NotTransactional' | 'Unproven';
 
 export type Message =
-  | { readonly kind: 'open'; readonly pid: number; readonly relation: number; readonly operation: string; readonly statement: StatementContext }
-  | { readonly kind: 'close'; readonly relation: number; readonly operation: string }
+  | StatementMessage
+  | { readonly kind: 'proof'; readonly proof: 'Privilege' | 'Hmac' }
   | { readonly kind: 'digest'; readonly pid: number; readonly entry: 'policy.apply' | 'policy.drift'; readonly relation: number; readonly digest: string | null; readonly user: string }
   | DdlMessage
   | { readonly kind: 'environment'; readonly capture: string; readonly report: EnvironmentReport }
   | { readonly kind: 'marker'; readonly capture: string; readonly nonce: string; readonly proven: string | undefined }
   | { readonly kind: 'configuration'; readonly capture: string; readonly configuration: CaptureConfiguration; readonly mended: readonly MendedCoverage[]; readonly since: string | undefined };
 
-/** Where the message stands in the stream. */
+/** Where the message stands in the stream, and what reads it if a statement wrote it. */
 export interface MessagePlace {
   readonly xid: number;
   /** End of the message's record, as pgoutput gives it. */
   readonly lsn: Lsn;
   /** That of the last proven message of the same transaction: a copy of it or of an earlier one was written before. */
   readonly after: Lsn;
+  /** Left out by who looks for something else. */
+  readonly readStatement?: StatementReader;
 }
 
 const macBytes = 32;
+const arrayStart = '['.charCodeAt(0);
 
 /** Attacker-controlled until its HMAC holds: any role may write a message with our prefix. */
 export function readMessage(content: Uint8Array, key: MessageKey, place: MessagePlace): Message | ForgeryReason {
@@ -42,17 +47,16 @@ export function readMessage(content: Uint8Array, key: MessageKey, place: Message
   if (Number(BigInt(header[1] ?? '0') & 0xffff_ffffn) !== place.xid) return 'WrongTransaction';
   const written = parseLsn(header[3] ?? '');
   if (written < place.after || written > place.lsn) return 'Replayed';
-  return parseBody(Buffer.from(signed).toString('utf8', header[0].length), Number(header[2])) ?? 'Malformed';
+  const body = signed.subarray(header[0].length);
+  return (body[0] === arrayStart ? parseBody(Buffer.from(body).toString('utf8'), Number(header[2])) : place.readStatement?.(body)) ?? 'Malformed';
 }
 
 /** Our own functions wrote this; what does not fit is another version's. */
 function parseBody(text: string, pid: number): Message | undefined {
   const body = JSON.parse(text) as readonly unknown[];
   switch (body[0]) {
-    case 'o':
-      return openMessage(body, pid);
-    case 'c':
-      return { kind: 'close', relation: Number(body[1]), operation: String(body[2]) };
+    case 'p':
+      return { kind: 'proof', proof: body[1] === 'Privilege' ? 'Privilege' : 'Hmac' };
     case 'd':
       return {
         kind: 'digest',
@@ -79,21 +83,6 @@ function parseBody(text: string, pid: number): Message | undefined {
     default:
       return undefined;
   }
-}
-
-function openMessage(body: readonly unknown[], pid: number): Message {
-  const [, relation, operation, depth, user, role, effective, claims, application, client] = body;
-  const login = String(user);
-  const statement: StatementContext = {
-    depth: Number(depth),
-    user: login,
-    role: role === 'none' || typeof role !== 'string' ? login : role,
-    effective: typeof effective === 'string' ? effective : login,
-    claims: textOrNull(claims),
-    application: textOrNull(application),
-    client: textOrNull(client),
-  };
-  return { kind: 'open', pid, relation: Number(relation), operation: String(operation), statement };
 }
 
 function textOrNull(value: unknown): string | null {

@@ -73,9 +73,11 @@ export class RowCapture {
     }
     this.#sealRelation(known, table, { lsn, transaction: current });
     current.seq++;
-    const owner = statements.ownerOf(relation, table.ancestors);
-    progress.countRow(owner !== undefined);
-    return { operation, lsn, transaction: current, actor: owner?.actor ?? unattributed, object: known.object, policy: this.#policy(policyDigest(progress.policies, owner, table)) };
+    // A transaction says nothing of which table a statement named.
+    const owner = table.context === 'Transaction' ? undefined : statements.ownerOf(relation, table.ancestors);
+    const actor = table.context === 'Transaction' ? statements.ofTransaction : owner?.actor;
+    progress.countRow(actor !== undefined);
+    return { operation, lsn, transaction: current, actor: actor ?? unattributed, object: known.object, policy: this.#policy(policyDigest(progress.policies, owner, table)) };
   }
 
   /** The relation's description is sealed first where this one was not yet. */

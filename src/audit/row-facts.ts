@@ -12,7 +12,8 @@ export function learnedTable(
 ): Omit<ConfiguredTable, 'policyDigest' | 'oid'> | undefined {
   if (found === undefined) return { schema, table, ancestors: [], key: [], operations: ['Insert', 'Update', 'Delete', 'Truncate'] };
   const root = found.ancestors.map((ancestor) => tables.get(ancestor)).find((ancestor) => ancestor !== undefined);
-  return root === undefined ? undefined : { schema, table, ...found, operations: root.operations };
+  if (root === undefined) return undefined;
+  return { schema, table, ...found, operations: root.operations, ...(root.context === undefined ? {} : { context: root.context }) };
 }
 
 /** The set of the table that the statement named; without a statement only a table without partitions above it is certain. */

@@ -21,12 +21,16 @@ export interface ConfiguredTable {
   readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
   /** `sha256:<hex>` of its policies, flags and owner; null where no RowPolicy ever installed the digest function. */
   readonly policyDigest: string | null;
+  /** Rows belong to what their transaction said of itself at its begin; to their statement when left out. */
+  readonly context?: 'Transaction';
 }
 
 /** What is captured from a point in the WAL on; written there as an authenticated message. */
 export interface CaptureConfiguration {
   readonly tables: readonly ConfiguredTable[];
   readonly claimsSetting: string;
+  /** What proves a statement's message: that nobody else may write one, or an HMAC, also when left out. */
+  readonly proof?: 'Privilege' | 'Hmac';
   /** Declared, and not there to be captured: nothing of them is in the log until the configuration names them. */
   readonly absent: readonly { readonly schema: string; readonly table: string; readonly problem: CoverageProblem }[];
   readonly schemaChanges: 'Record' | 'Ignore';

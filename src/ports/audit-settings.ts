@@ -7,6 +7,8 @@ export interface AuditedTable {
   readonly operations: readonly ('Insert' | 'Update' | 'Delete' | 'Truncate')[];
   /** Whether the rows that exist when auditing begins are sealed. */
   readonly baseline?: true;
+  /** Rows belong to what the transaction says of itself, without any trigger; to their statement when left out. */
+  readonly context?: 'Transaction';
 }
 
 /** The union of what the AuditPolicies of one database and one log declare: one slot, one source. */

@@ -1,7 +1,7 @@
 // What the catalog says of the audited tables: partitions, keys, policies, and what of the capture each of them has.
 import type { ConfiguredTable } from '../../ports/audit-database.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
-import { standingTriggersSql } from './coverage-triggers.ts';
+import { inheritsSql, triggersStandSql, triggersThereSql } from './coverage-triggers.ts';
 import type { RunQuery } from './session.ts';
 
 /** A declared table or a partition under one, and what of the capture it has. */
@@ -16,7 +16,11 @@ export interface CatalogTable extends Omit<ConfiguredTable, 'policyDigest'> {
   /** Whether our role may alter it. */
   readonly owned: boolean;
   readonly identity: string;
-  readonly triggers: number;
+  readonly triggersStand: boolean;
+  /** Triggers are there that no capture needs any more. */
+  readonly triggersUnused: boolean;
+  /** It has parents or children, partitions or other. */
+  readonly inherits: boolean;
   readonly publication: 'none' | 'filtered' | 'whole';
   /** Whether the publication publishes every operation of the tables themselves. */
   readonly operationsPublished: boolean;
@@ -58,7 +62,8 @@ select c.oid::int8::text as oid, s.nspname::text as schema, c.relname::text as "
   array(select a.relid::oid::int8::text from pg_partition_ancestors(c.oid) with ordinality as a(relid, n) where a.relid <> c.oid order by a.n) as ancestors,
   array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
          where i.indrelid = c.oid and i.indisprimary order by a.attname) as key,
-  ${standingTriggersSql('c.oid')} as triggers,
+  ${triggersStandSql('c.oid')} as "triggersStand", ${inheritsSql('c.oid')} as inherits, ${triggersThereSql('c.oid')} > 0 as "triggersThere",
+  ${recorded ? 'exists (select from rowseal.audited a where a.capture <> $3 and a.relation = c.oid and a.statements)' : 'false'} as "triggersShared",
   coalesce((select case when r.prqual is null and r.prattrs is null then 'whole' else 'filtered' end from publication b join pg_publication_rel r on r.prpubid = b.oid and r.prrelid = c.oid), 'none') as publication,
   exists (select from publication b where ${publishesAllSql('b')}) as operations,
   concat_ws(' ', (select concat_ws(':', b.oid, b.version) from publication b),
@@ -82,7 +87,10 @@ interface Row {
   readonly owned: boolean;
   readonly ancestors: readonly string[];
   readonly key: readonly string[];
-  readonly triggers: number;
+  readonly triggersStand: boolean;
+  readonly triggersThere: boolean;
+  readonly triggersShared: boolean;
+  readonly inherits: boolean;
   readonly publication: CatalogTable['publication'];
   readonly operations: boolean;
   readonly pieces: string;
@@ -99,7 +107,7 @@ interface Installed {
 export async function readCatalog(query: RunQuery, name: string, settings: AuditSettings): Promise<AuditCatalog> {
   const [installed] = await query<Installed>(
     `select to_regprocedure('rowseal.audit_policy_digest(oid)') is not null as digest,
-       exists (select from pg_attribute where attrelid = to_regclass('rowseal.audited') and attname = 'pieces') as recorded`,
+       exists (select from pg_attribute where attrelid = to_regclass('rowseal.audited') and attname = 'statements') as recorded`,
   );
   const rows = await query<Row>(tablesSql(installed ?? { digest: false, recorded: false }), [
     settings.tables.map((table) => table.schema),
@@ -116,6 +124,7 @@ function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
   const operations = new Set(entries.flatMap((entry) => entry.operations));
   return {
     ...row,
+    ...(entries.length > 0 && entries.every((entry) => entry.context === 'Transaction') ? { context: 'Transaction', triggersUnused: row.triggersThere && !row.triggersShared } : { triggersUnused: false }),
     oid: Number(row.oid),
     ancestors: row.ancestors.map(Number),
     policyDigest: row.digest,

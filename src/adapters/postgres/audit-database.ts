@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatLsn, parseLsn } from '../../model/branded.ts';
-import { auditedClaimsSetting } from '../../model/claims.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { AuditDatabase, ChangeStream, MessageKey, SourceFacts } from '../../ports/audit-database.ts';
 import type { Randomness } from '../../ports/clock.ts';
@@ -12,7 +11,8 @@ import { createCoverage } from './coverage.ts';
 import { describeTarget, statementError } from './database-error.ts';
 import type { Fence } from './fence.ts';
 import { guardByFence } from './fence-audit.ts';
-import { installAudit, removeAudit } from './install-audit.ts';
+import { eventObjectsOf, installAudit, removeAudit } from './install-audit.ts';
+import { nextProofStep, takeProofStep } from './message-proof.ts';
 import { findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { quoteLiteral } from './quote.ts';
@@ -42,7 +42,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   const { session, facts, target, randomness, logger } = parts;
   const fence = guardByFence(session, parts.fence);
   const object = describeTarget(target);
-  const claimsSetting = auditedClaimsSetting(target.claims);
+  const { claims } = target;
   const nameOf = (origin: string) => captureName(facts, origin);
   /** Runs alone on the session; errors say what was being done. Whoever was fenced off has nothing left to do with it. */
   const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {
@@ -60,7 +60,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
       throw statementError(error, doing, object);
     }
   };
-  const coverage = createCoverage({ claimsSetting });
+  const coverage = createCoverage({ claims });
   const snapshots = createSnapshots({ target, versionNumber: facts.versionNumber, randomness, logger });
 
   return {
@@ -68,8 +68,12 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     facts: (signal) => run('reading the WAL position', signal, (query) => readSource(query, facts)),
     lineage: (signal) => readLineage(target, signal),
     install: (origin, settings, signal) =>
-      installAudit((action) => run('installing the capture', signal, action, true), { name: nameOf(origin), settings, claimsSetting, newKey: randomness.bytes(32) }),
-    look: (origin, settings, signal) => run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings)),
+      installAudit((action) => run('installing the capture', signal, action, true), { name: nameOf(origin), settings, claims, newKey: randomness.bytes(32) }),
+    look: async (origin, settings, signal) => {
+      const step = await run('looking at the proof of messages', signal, nextProofStep);
+      if (step !== undefined) await run('changing the proof of messages', signal, (query) => takeProofStep(query, { step, claims, eventObjectsOf }), true);
+      return run('looking at the capture', signal, (query) => coverage.look(query, nameOf(origin), settings));
+    },
     reportEnvironment: (origin, extent, signal) => run('comparing roles and rights', signal, (query) => coverage.reportEnvironment(query, nameOf(origin), extent), true),
     remove: (origin, signal) =>
       run('removing the capture', signal, async (query) => removeAudit(query, nameOf(origin)), true).then(() =>

@@ -3,7 +3,6 @@ import type { CaptureConfiguration } from '../../ports/audit-database.ts';
 import type { CoverageProblem, MendedCoverage, TableCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
 import type { AuditCatalog, CatalogTable } from './audit-catalog.ts';
-import { expectedTriggers } from './coverage-triggers.ts';
 
 /** What only somebody else can mend: such a table is left out of everything that we install. */
 export function obstacle(table: CatalogTable, settings: AuditSettings): CoverageProblem | undefined {
@@ -27,7 +26,7 @@ function mendableProblems(table: CatalogTable, settings: AuditSettings): readonl
   // Empty where an earlier version recorded it.
   if (problems.length === 0 && table.recorded && table.recordedPieces !== '' && table.recordedPieces !== table.pieces) problems.push('Interrupted');
   if (needsFullIdentity(table, settings)) problems.push('IdentityReduced');
-  if (table.triggers !== expectedTriggers) problems.push('TriggerMissing');
+  if (table.context !== 'Transaction' && !table.triggersStand) problems.push('TriggerMissing');
   return problems;
 }
 
@@ -43,7 +42,7 @@ export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings
 
 export function standsComplete({ tables }: AuditCatalog, settings: AuditSettings): boolean {
   // A table that nobody can capture any more is to be taken out of the configuration: that, too, is something to install.
-  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && mendableProblems(table, settings).length === 0 : !table.recorded));
+  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && !table.triggersUnused && mendableProblems(table, settings).length === 0 : !table.recorded));
 }
 
 /** Every declared table, and every partition with a problem of its own. */
@@ -57,13 +56,19 @@ export function coverageOf({ tables, absent }: AuditCatalog, settings: AuditSett
   return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, operations: [], declared: { schema, table }, problems: [problem] }))];
 }
 
+function configuredTable({ oid, schema, table, ancestors, key, operations, policyDigest, context }: CatalogTable): CaptureConfiguration['tables'][number] {
+  return { oid, schema, table, ancestors, key, operations, policyDigest, ...(context === undefined ? {} : { context }) };
+}
+
 interface Configured {
   readonly claimsSetting: string;
   readonly settings: AuditSettings;
   readonly eventTriggers: boolean;
+  /** What statements' messages are believed by. */
+  readonly proof: 'Privilege' | 'Hmac';
 }
 
-export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings, eventTriggers }: Configured): CaptureConfiguration {
+export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings, eventTriggers, proof }: Configured): CaptureConfiguration {
   const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
   const left = catalog.tables.flatMap((table) => {
     const problem = obstacle(table, settings);
@@ -71,9 +76,10 @@ export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings
   });
   return {
     claimsSetting,
+    proof,
     schemaChanges: settings.schemaChanges ?? 'Ignore',
     policyEvidence: eventTriggers ? 'wal' : 'polled',
     absent: [...left, ...catalog.absent],
-    tables: captured.map(({ oid, schema, table, ancestors, key, operations, policyDigest }) => ({ oid, schema, table, ancestors, key, operations, policyDigest })),
+    tables: captured.map(configuredTable),
   };
 }

@@ -1,5 +1,6 @@
 // Looks at what is captured, and says it in the WAL: the configuration in force, markers, what changed around the policies (DESIGN §5, Coverage).
 import { formatLsn, type Lsn, parseLsn } from '../../model/branded.ts';
+import { auditedClaimsSetting, type ClaimsConfiguration } from '../../model/claims.ts';
 import type { EnvironmentReport, MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { CoverageLook } from '../../ports/audit-database.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
@@ -9,6 +10,7 @@ import { configurationOf, coverageOf, obstacle } from './coverage-problems.ts';
 import { ddlTriggersStandSql } from './ddl-functions.ts';
 import { lookAtEnvironment } from './environment.ts';
 import { isInstalled } from './install-audit.ts';
+import { readProof } from './message-proof.ts';
 import { quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
 
@@ -33,7 +35,7 @@ interface Seen {
   look?: { readonly fingerprint: string; readonly settings: AuditSettings; readonly found: CoverageLook };
 }
 
-export function createCoverage({ claimsSetting }: { readonly claimsSetting: string }): Coverage {
+export function createCoverage({ claims }: { readonly claims: ClaimsConfiguration }): Coverage {
   const seenOf = new Map<string, Seen>();
   const seen = (name: string): Seen => {
     const known = seenOf.get(name) ?? {};
@@ -52,7 +54,7 @@ export function createCoverage({ claimsSetting }: { readonly claimsSetting: stri
       const fingerprint = await catalogFingerprint(query);
       const last = seen(name).look;
       const unchanged = last?.fingerprint === fingerprint && last.settings === settings && last.found.configuration !== undefined;
-      const found = unchanged ? last.found : await lookAtCatalog(query, { name, settings, claimsSetting });
+      const found = unchanged ? last.found : await lookAtCatalog(query, { name, settings, claims });
       Object.assign(seen(name), { look: { fingerprint, settings, found }, ...(found.configuration === undefined ? {} : { proven: now }) });
       return found;
     },
@@ -68,7 +70,12 @@ export function createCoverage({ claimsSetting }: { readonly claimsSetting: stri
       // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
       const before = await readCatalog(query, name, settings);
       for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in access share mode`);
-      const configuration = configurationOf(await readCatalog(query, name, settings), { claimsSetting, settings, eventTriggers: await eventTriggersStand(query) });
+      const configuration = configurationOf(await readCatalog(query, name, settings), {
+        claimsSetting: auditedClaimsSetting(claims),
+        settings,
+        eventTriggers: await eventTriggersStand(query),
+        proof: await readProof(query),
+      });
       await emit(query, ['g', name, configuration, mended, provenAt(name)]);
     },
     emitMarker: async (query, name, nonce) => {
@@ -80,15 +87,15 @@ export function createCoverage({ claimsSetting }: { readonly claimsSetting: stri
 interface Looking {
   readonly name: string;
   readonly settings: AuditSettings;
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
 }
 
-async function lookAtCatalog(query: RunQuery, { name, settings, claimsSetting }: Looking): Promise<CoverageLook> {
+async function lookAtCatalog(query: RunQuery, { name, settings, claims }: Looking): Promise<CoverageLook> {
   const catalog = await readCatalog(query, name, settings);
-  const complete = await isInstalled(query, catalog, { name, settings });
+  const complete = await isInstalled(query, catalog, { name, settings, claims });
   const eventTriggers = await eventTriggersStand(query);
   return {
-    configuration: complete ? configurationOf(catalog, { claimsSetting, settings, eventTriggers }) : undefined,
+    configuration: complete ? configurationOf(catalog, { claimsSetting: auditedClaimsSetting(claims), settings, eventTriggers, proof: await readProof(query) }) : undefined,
     tables: coverageOf(catalog, settings),
     eventTriggers,
   };

@@ -1,5 +1,6 @@
 // SQL of the event triggers that put every DDL command into the WAL, in its own transaction and place (DESIGN §5, DDL).
 import { triggersStandSql } from './coverage-triggers.ts';
+import { advisoryLockParts } from './session-start.ts';
 
 /** An entry names this many objects of one command, and how many there were. */
 const maxObjects = 64;
@@ -90,10 +91,16 @@ begin
       -- Only temporary objects, or what sql_drop says already.
       if total = 0 and (tg_tag like 'DROP%' or exists (select from pg_event_trigger_ddl_commands() d where d.objid is not null)) then return; end if;
     end if;${oursSql}
-    select jsonb_agg(a.relation::int8) into lost from (select distinct relation from rowseal.audited) a join pg_class c on c.oid = a.relation where not (${triggersStandSql('a.relation')});
+    select jsonb_agg(a.relation::int8) into lost from (select distinct relation from rowseal.audited where statements) a join pg_class c on c.oid = a.relation where not (${triggersStandSql('a.relation')});
   exception when others then
     objects := null; lost := null;
   end;
+  -- What the operator does to its own schema is its installation.
+  if ours and session_user = current_user and not exists (select from jsonb_array_elements(objects) o where o ->> 'schema' is distinct from 'rowseal')
+    and exists (select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.granted
+      and l.classid = ${advisoryLockParts.classid}::oid and l.objid = ${advisoryLockParts.objid}::oid and l.objsubid = 1) then
+    return;
+  end if;
   perform rowseal.emit(json_build_array('e', tg_event, tg_tag, total, objects, lost, ours, rewrite, ${actorSql})::text);
 exception when others then null;
 end $rowseal$`;

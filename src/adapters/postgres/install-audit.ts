@@ -1,30 +1,33 @@
 // Installs the capture, step by step: key, functions, triggers, replica identity, publication; repeated, it changes nothing.
-import { createHash } from 'node:crypto';
+import { auditedClaimsSetting, type ClaimsConfiguration } from '../../model/claims.ts';
 import type { MendedCoverage } from '../../ports/audit-coverage.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
 import { type AuditCatalog, type CatalogTable, publishesAllSql, readCatalog } from './audit-catalog.ts';
-import { auditObjects, policyDdlObjects, triggerSql } from './audit-functions.ts';
+import { policyDdlObjects } from './audit-functions.ts';
+import { bornPartitionObjects } from './born-partitions.ts';
 import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
-import { expectedTriggers } from './coverage-triggers.ts';
 import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
-import { environmentTableSql } from './environment.ts';
+import { grantObjects, type Installable, installable, restoreMessages, revokeMessages } from './message-proof.ts';
 import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
 import { advisoryLockParts } from './session-start.ts';
+import { type StatementFunctions, statementTriggersSql } from './statement-functions.ts';
 
 export interface AuditInstallation {
   /** Of slot and publication. */
   readonly name: string;
   readonly settings: AuditSettings;
-  readonly claimsSetting: string;
+  readonly claims: ClaimsConfiguration;
   /** 32 random bytes, used where no key exists yet. */
   readonly newKey: Uint8Array;
 }
 
-const eventTriggerObjects = [...policyDdlObjects(advisoryLockParts), ...ddlObjects];
-const objects = [...auditObjects, ...environmentTableSql];
-const schemaVersion = `rowseal audit ${createHash('sha256').update([...objects, ...eventTriggerObjects].join('\n')).digest('hex')}`;
+/** Only a superuser may have them. */
+export function eventObjectsOf(functions: StatementFunctions): readonly string[] {
+  return [...policyDdlObjects(advisoryLockParts), ...bornPartitionObjects, ...grantObjects(functions), ...ddlObjects];
+}
+
 const hmacBlockBytes = 64;
 
 /** A transaction of its own for each step. */
@@ -49,8 +52,8 @@ export async function installAudit(step: Step, installation: AuditInstallation):
 }
 
 /** Whether installing would change nothing. */
-export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name, settings }: Pick<AuditInstallation, 'name' | 'settings'>): Promise<boolean> {
-  if ((await brokenObjects(query)) !== undefined || !standsComplete(catalog, settings)) return false;
+export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name, settings, claims }: Omit<AuditInstallation, 'newKey'>): Promise<boolean> {
+  if ((await brokenObjects(query, await installable(query, claims, eventObjectsOf))) !== undefined || !standsComplete(catalog, settings)) return false;
   const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
   const [row] = await query<{ recorded: number; published: number; there: boolean }>(
     `select (select count(*)::int from rowseal.audited where capture = $1) as recorded,
@@ -65,35 +68,34 @@ interface ObjectsState {
   readonly version: string | null;
   readonly functions: boolean;
   readonly triggers: boolean;
-  readonly superuser: boolean;
 }
 
 /** What does not stand as this version installs it; undefined when all does. */
-async function brokenObjects(query: RunQuery): Promise<readonly MendedCoverage[] | undefined> {
+async function brokenObjects(query: RunQuery, { objects, eventObjects, version, superuser }: Installable): Promise<readonly MendedCoverage[] | undefined> {
   const [state] = await query<ObjectsState>(
-    `select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version, ${asCreatedSql(auditObjects)} as functions,
-       (${ddlTriggersStandSql} and ${asCreatedSql(eventTriggerObjects)}) as triggers, (select rolsuper from pg_roles where rolname = current_user) as superuser`,
+    `select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version, ${asCreatedSql(objects)} as functions,
+       (${ddlTriggersStandSql} and ${asCreatedSql(eventObjects)}) as triggers`,
   );
   // A first installation, or another version's, is no tampering.
-  if (state === undefined || state.version !== schemaVersion) return [];
+  if (state === undefined || state.version !== version) return [];
   const broken: MendedCoverage[] = [];
   if (!state.functions) broken.push({ problem: 'FunctionReplaced' });
-  if (state.superuser && !state.triggers) broken.push({ problem: 'EventTriggerMissing' });
+  if (superuser && !state.triggers) broken.push({ problem: 'EventTriggerMissing' });
   return broken.length === 0 ? undefined : broken;
 }
 
-async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditInstallation): Promise<readonly MendedCoverage[]> {
-  const broken = await brokenObjects(query);
+async function installObjects(query: RunQuery, { claims, newKey }: AuditInstallation): Promise<readonly MendedCoverage[]> {
+  const wanted = await installable(query, claims, eventObjectsOf);
+  const broken = await brokenObjects(query, wanted);
   if (broken !== undefined) {
-    const [schema] = await query<{ there: boolean; superuser: boolean }>(
-      `select to_regnamespace('rowseal') is not null as there, (select rolsuper from pg_roles where rolname = current_user) as superuser`,
-    );
+    const [schema] = await query<{ there: boolean }>(`select to_regnamespace('rowseal') is not null as there`);
     if (schema?.there !== true) await query('create schema rowseal');
-    for (const statement of objects) await query(statement);
+    for (const statement of wanted.objects) await query(statement);
     // Nobody else may create event triggers; without them policy changes and DDL by others are found by comparing the catalog.
-    if (schema?.superuser === true) for (const statement of eventTriggerObjects) await query(statement);
-    await query(`comment on function rowseal.audit_open() is ${quoteLiteral(schemaVersion)}`);
+    if (wanted.superuser) for (const statement of wanted.eventObjects) await query(statement);
+    await query(`comment on function rowseal.audit_open() is ${quoteLiteral(wanted.version)}`);
   }
+  const claimsSetting = auditedClaimsSetting(claims);
   const pad = (byte: number) => Buffer.alloc(hmacBlockBytes, byte).map((value, index) => value ^ (newKey[index] ?? 0));
   await query('insert into rowseal.audit_key (inner_pad, outer_pad, claims_setting) values ($1, $2, $3) on conflict (one) do nothing', [
     Buffer.from(pad(0x36)),
@@ -101,18 +103,25 @@ async function installObjects(query: RunQuery, { claimsSetting, newKey }: AuditI
     claimsSetting,
   ]);
   await query('update rowseal.audit_key set claims_setting = $1 where claims_setting <> $1', [claimsSetting]);
+  await revokeMessages(query, wanted);
   return broken ?? [];
 }
 
 function isIncomplete(table: CatalogTable, settings: AuditSettings): boolean {
-  return needsFullIdentity(table, settings) || table.triggers !== expectedTriggers;
+  return needsFullIdentity(table, settings) || table.triggersUnused || (table.context !== 'Transaction' && !table.triggersStand);
 }
 
 /** Only what is missing is changed, since each of these takes a lock that writers wait for. */
 async function installTable(query: RunQuery, table: CatalogTable, settings: AuditSettings): Promise<void> {
   const quoted = quoteTable(table);
   if (needsFullIdentity(table, settings)) await query(`alter table ${quoted} replica identity full`);
-  if (table.triggers !== expectedTriggers) for (const statement of triggerSql(quoted)) await query(statement);
+  if (table.context === 'Transaction') {
+    if (table.triggersUnused) for (const statement of dropTriggersSql(quoted)) await query(statement);
+  } else if (!table.triggersStand) for (const statement of statementTriggersSql(quoted, table.inherits ? 'audit_end' : 'audit_close')) await query(statement);
+}
+
+function dropTriggersSql(quoted: string): readonly string[] {
+  return [`drop trigger if exists rowseal_open on ${quoted}`, `drop trigger if exists rowseal_close on ${quoted}`];
 }
 
 async function installPublication(query: RunQuery, tables: readonly CatalogTable[], name: string): Promise<void> {
@@ -160,6 +169,9 @@ async function record(query: RunQuery, { tables }: AuditCatalog, { name, setting
   }
 }
 
+/** What they do matters to nobody who only asks for their names. */
+const noStatements: StatementFunctions = { proof: 'Hmac', claims: { type: 'Role' }, checksClaims: false, closes: 'Always', encoding: 'UTF8' };
+
 /** Takes away what no other log needs. If we die in between, calling it again finishes. */
 export async function removeAudit(query: RunQuery, name: string): Promise<void> {
   await query(`drop publication if exists ${quoteName(name)}`);
@@ -172,14 +184,12 @@ export async function removeAudit(query: RunQuery, name: string): Promise<void> 
       where a.capture = $1 and not exists (select from rowseal.audited o where o.relation = a.relation and o.capture <> $1)`,
     [name],
   );
-  for (const table of tables) {
-    await query(`drop trigger if exists rowseal_open on ${quoteTable(table)}`);
-    await query(`drop trigger if exists rowseal_close on ${quoteTable(table)}`);
-  }
+  for (const table of tables) for (const statement of dropTriggersSql(quoteTable(table))) await query(statement);
   await query('delete from rowseal.audited where capture = $1', [name]);
   await query('delete from rowseal.audit_environment where capture = $1', [name]);
   const [left] = await query<{ captures: boolean }>('select exists (select from rowseal.audited) as captures');
   if (left?.captures === true || !there.superuser) return;
   // With the last capture nobody reads what they say.
-  for (const statement of eventTriggerObjects) if (statement.startsWith('drop event trigger')) await query(statement);
+  for (const statement of eventObjectsOf(noStatements)) if (statement.startsWith('drop event trigger')) await query(statement);
+  await restoreMessages(query);
 }
