@@ -22,10 +22,10 @@ export function describe(report: Report): void {
 }
 
 function describeWritePath(results: readonly WritePathResult[]): void {
-  const header = ['one UPDATE a transaction', 'audited by', 'transactions/s', '(least – most)', 'µs each', 'added µs', 'added %', '(least – most)', 'CPU µs', 'added CPU µs', 'of what a row trigger adds'];
+  const header = ['one UPDATE a transaction', 'audited by', 'transactions/s', '(least – most)', 'µs each', 'added µs', 'added %', '(least – most)', 'CPU µs', 'added CPU µs', 'of the row trigger’s'];
   const lines = results.map((one) => {
     const trigger = results.find(({ workload, variant }) => workload === one.workload && variant === 'row trigger');
-    const share = trigger === undefined || one.variant === 'bare' || one.variant === 'row trigger' ? '' : `1/${(trigger.addedUs / one.addedUs).toFixed(1)}`;
+    const share = trigger === undefined || one.variant === 'bare' || one.variant === 'row trigger' ? '' : `1/${(trigger.addedCpuUs / one.addedCpuUs).toFixed(1)}`;
     const added = one.variant === 'bare' ? ['', '', ''] : [one.addedUs.toFixed(0), one.addedPercent.toFixed(0), one.addedPercentSpread.map((value) => value.toFixed(0)).join(' – ')];
     const cpu = [one.serverCpuUs.toFixed(0), one.variant === 'bare' ? '' : one.addedCpuUs.toFixed(0)];
     return [one.workload, one.variant, thousands(one.tps), one.tpsSpread.map(thousands).join(' – '), one.transactionUs.toFixed(0), ...added, ...cpu, share];

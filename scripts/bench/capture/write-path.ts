@@ -40,17 +40,28 @@ const workloads = [
 
 const databases: Readonly<Record<Variant, string>> = { bare: 'w_bare', rowseal: 'w_rowseal', 'rowseal, capturing': 'w_rowseal', pgaudit: 'w_pgaudit', 'row trigger': 'w_trigger' };
 
-/** What most audit extensions do: old and new row as JSON into a table, for every row. */
+/** As supa_audit does it: old and new row as JSON into a table, for every row, with an identity made of the key's columns, which it looks up. */
 const rowTrigger = `
   create schema audit;
-  create table audit.record (id bigint generated always as identity primary key, at timestamptz not null default now(), operation text not null,
-    table_name text not null, who text not null default session_user, record jsonb, old_record jsonb);
+  create table audit.record (id bigint generated always as identity primary key, record_id uuid, old_record_id uuid, operation text not null,
+    at timestamptz not null default now(), table_oid oid not null, table_schema name not null, table_name name not null, record jsonb, old_record jsonb);
   create index on audit.record using brin (at);
-  create function audit.record_change() returns trigger language plpgsql security definer set search_path = '' as $$
+  create index on audit.record (table_oid);
+  create index on audit.record (record_id) where record_id is not null;
+  create index on audit.record (old_record_id) where old_record_id is not null;
+  create function audit.key_columns(relation oid) returns text[] stable language sql security definer set search_path = '' as $$
+    select array_agg(a.attname::text order by a.attnum) from pg_catalog.pg_index i
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey) where i.indrelid = relation and i.indisprimary $$;
+  create function audit.record_id(relation oid, key text[], record jsonb) returns uuid stable language sql as $$
+    select case when record is not null then pg_catalog.md5((select jsonb_build_array(relation::bigint) || jsonb_agg(record -> name) from unnest(key) name)::text)::uuid end $$;
+  create function audit.record_change() returns trigger language plpgsql security definer as $$
+  declare
+    key text[] := audit.key_columns(tg_relid);
+    record jsonb := to_jsonb(new);
+    old_record jsonb := to_jsonb(old);
   begin
-    insert into audit.record (operation, table_name, record, old_record)
-      values (tg_op, tg_table_schema || '.' || tg_table_name,
-        case when tg_op <> 'DELETE' then pg_catalog.to_jsonb(new) end, case when tg_op <> 'INSERT' then pg_catalog.to_jsonb(old) end);
+    insert into audit.record (record_id, old_record_id, operation, table_oid, table_schema, table_name, record, old_record)
+      values (audit.record_id(tg_relid, key, record), audit.record_id(tg_relid, key, old_record), tg_op, tg_relid, tg_table_schema, tg_table_name, record, old_record);
     return coalesce(new, old);
   end $$;
   create trigger audit after insert or update or delete on accounts for each row execute function audit.record_change();`;
