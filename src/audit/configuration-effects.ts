@@ -30,9 +30,11 @@ export function configure(parts: CaptureParts, message: ConfigurationMessage, at
   const found = withoutDigests(message.configuration);
   sealReturned(parts, { before, found }, { at, since });
   const next = before === undefined ? found : withAbsences(before, found, since);
-  if (before === undefined || canonical(before) !== canonical(next)) {
-    addEntry(parts, { type: before === undefined ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
+  const begins = before === undefined || progress.ended;
+  if (begins || canonical(before) !== canonical(next)) {
+    addEntry(parts, { type: begins ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
   }
+  progress.beginAgain();
   progress.update({ configuration: next, proven: formatLsn(at.lsn) });
 }
 

@@ -7,7 +7,7 @@ import { divergence } from './lineage.ts';
 import { messagePrefix, readMessage } from './message.ts';
 
 /** Why changes that were not read are gone. */
-export type GapReason = 'SlotMissing' | 'SlotForeign' | 'SlotUnusable' | 'ConfirmedBeyondSealed' | 'StreamRefused' | 'OtherSystem' | 'OtherDatabase';
+export type GapReason = 'SlotMissing' | 'SlotForeign' | 'SlotUnusable' | 'ConfirmedBeyondSealed' | 'StreamRefused' | 'Removed' | 'OtherSystem' | 'OtherDatabase';
 /** Why the server no longer has what was sealed. */
 export type RewindReason = 'TimelineSwitched' | 'ServerBehindSealed' | 'MarkerNotFound';
 
@@ -32,7 +32,9 @@ export function lossOf(state: SourceState, { slot, server, lineage }: ResumeFact
   if (server.flushLsn < state.position.lsn) return { kind: 'rewound', reason: 'ServerBehindSealed', keepSlot: false };
   // Before the first marker nothing is ever confirmed, so the slot still stands where it was created.
   const reason = slotProblem(slot, state.marker?.commitLsn ?? state.position.lsn);
-  return reason === undefined ? undefined : { kind: 'gap', reason };
+  if (reason === undefined) return undefined;
+  // We took the slot away ourselves, when nobody wanted the audit.
+  return { kind: 'gap', reason: reason === 'SlotMissing' && state.ended === 'Removed' ? 'Removed' : reason };
 }
 
 /** Whether the slot gives everything that commits from `from` on. */

@@ -58,6 +58,16 @@ export class SourceProgress {
     return this.#state.configuration;
   }
 
+  get ended(): boolean {
+    return this.#state.ended !== undefined;
+  }
+
+  /** Audited again: the next end is another one. */
+  beginAgain(): void {
+    const { ended: _ended, ...state } = this.#state;
+    this.#state = state;
+  }
+
   /** By OID, of the configuration in force. */
   get tables(): ReadonlyMap<number, CapturedTable> {
     return this.#tables;

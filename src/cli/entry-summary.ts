@@ -12,6 +12,8 @@ export function summaryOf(entry: Entry): string | undefined {
       return gapSummary(members(entry['gap']));
     case 'audit.config':
       return configSummary(entry);
+    case 'audit.stop':
+      return stopSummary(members(entry['stop']));
     case 'forgery':
       return words(members(entry['forgery'])['reason']);
     default:
@@ -33,6 +35,10 @@ function ddlSummary({ command, kind, name, objects, total, triggersLost }: Membe
 function gapSummary({ reason, problem, scope, from, to }: Members): string {
   const range = typeof from === 'string' && typeof to === 'string' ? `${from}–${to}` : undefined;
   return words(reason ?? problem, typeof scope === 'string' ? `of the ${scope}` : undefined, range);
+}
+
+function stopSummary({ reason, slot }: Members): string {
+  return words(reason, slot === 'Removed' ? 'slot removed' : 'slot retained');
 }
 
 function configSummary(entry: Entry): string {

@@ -43,10 +43,12 @@ function sourceOf(name: string, plain: Record<string, unknown>): SourceState {
     relations: textsOf(plain['relations']),
     policies: textsOf(plain['policies']),
     ...(plain['environment'] === undefined ? {} : { environment: textOf(plain['environment']) }),
+    ...(plain['proven'] === undefined ? {} : { proven: textOf(plain['proven']) }),
     configuration: plain['configuration'],
     ...(plain['lineage'] === undefined ? {} : { lineage: lineageOf(recordOf(plain['lineage'])) }),
     ...(plain['connection'] === undefined ? {} : { connection: connectionOf(recordOf(plain['connection'])) }),
     ...(plain['gaps'] === undefined ? {} : { gaps: textsOf(plain['gaps']) }),
+    ...(plain['ended'] === 'Retained' || plain['ended'] === 'Removed' ? { ended: plain['ended'] } : {}),
     counters: { changes: countOf(counters['changes']), attributed: countOf(counters['attributed']), gaps: countOf(counters['gaps']) },
   };
 }

@@ -55,5 +55,7 @@ export interface SourceState {
   readonly connection?: { readonly name: string; readonly turn: number };
   /** Id of the last sealed gap: of the whole source under `*`, of a table under its OID. What was made of it is in the baselines' state. */
   readonly gaps?: Readonly<Record<string, string>>;
+  /** Set by an `audit.stop` until the next configuration: whether slot and triggers were left in the database. */
+  readonly ended?: 'Retained' | 'Removed';
   readonly counters: { readonly changes: number; readonly attributed: number; readonly gaps: number };
 }

@@ -79,9 +79,17 @@ export interface RunningAudit {
   stop(): Promise<void>;
 }
 
+export interface AuditEnd {
+  readonly reason: 'PolicyDeleted' | 'GrantWithdrawn';
+  /** What becomes of triggers, publication and slot. */
+  readonly left: 'Retained' | 'Removed';
+}
+
 export interface AuditKeeper {
   /** Installs triggers, publication and slot, then captures until stopped. */
   start(database: Database, log: LogWriter, settings: AuditSettings, signal: AbortSignal): Promise<RunningAudit>;
+  /** Seals once that nobody declares the audit any more; the capture must have stopped, and nothing be removed yet. */
+  end(database: Database, log: LogWriter, how: AuditEnd, signal: AbortSignal): Promise<void>;
   /** Removes what `start` installed in the database. */
   remove(database: Database, log: LogWriter, signal: AbortSignal): Promise<void>;
 }

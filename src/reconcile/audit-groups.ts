@@ -1,6 +1,6 @@
 // The captures that run: one for every pair of database and log, whatever number of AuditPolicies declare it (DESIGN §5, Capturing).
 import { describeError } from '../model/errors.ts';
-import type { AuditKeeper, RunningAudit } from '../ports/audit-runtime.ts';
+import type { AuditEnd, AuditKeeper, RunningAudit } from '../ports/audit-runtime.ts';
 import type { AuditSettings } from '../ports/audit-settings.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -11,7 +11,9 @@ export interface AuditGroups {
   ensure(group: string, parts: { database: Database; log: LogWriter; settings: AuditSettings }, signal: AbortSignal): Promise<RunningAudit>;
   /** Stops the capture if it runs. */
   stop(group: string): Promise<void>;
-  /** Stops the capture and removes what it installed. */
+  /** Stops the capture, and seals that nobody declares it any more. */
+  end(group: string, parts: { database: Database; log: LogWriter; reason: AuditEnd['reason'] }, signal: AbortSignal): Promise<void>;
+  /** The same, and removes what it installed. */
   remove(group: string, parts: { database: Database; log: LogWriter }, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -64,9 +66,16 @@ export function createAuditGroups(options: AuditGroupOptions): AuditGroups {
   return {
     ensure: (group, parts, signal) => exclusively(group, () => ensure(group, parts, signal)),
     stop: (group) => exclusively(group, () => stop(group)),
+    end: (group, { database, log, reason }, signal) =>
+      exclusively(group, async () => {
+        await stop(group);
+        await options.keeper.end(database, log, { reason, left: 'Retained' }, signal);
+      }),
     remove: (group, { database, log }, signal) =>
       exclusively(group, async () => {
         await stop(group);
+        // If we die after it, the finalizer brings us here again, and the log says already that it ended.
+        await options.keeper.end(database, log, { reason: 'PolicyDeleted', left: 'Removed' }, signal);
         await options.keeper.remove(database, log, signal);
       }),
     close: async () => {

@@ -46,9 +46,10 @@ export function createAuditPolicyReconciler(options: AuditPolicyOptions): Reconc
       const policy = options.cluster.get('AuditPolicy', key);
       if (policy === undefined) {
         const last = groupOf.get(id);
-        groupOf.delete(id);
         options.metrics.captured(key, undefined);
+        // Forgotten only then, so that what fails is tried again.
         if (last !== undefined) await follow(last, { options, signal });
+        groupOf.delete(id);
         return {};
       }
       const membership = membershipOf(policy);
@@ -163,8 +164,11 @@ async function follow(last: { group: string; databaseKey: ObjectKey; logKey: Obj
   const members = await grantedMembers(last.group, { options, signal });
   const database = options.databases.get(last.databaseKey);
   const log = options.logs.get(last.logKey);
-  if (members.length === 0 || database === undefined || log === undefined) await options.groups.stop(last.group);
-  else await options.groups.ensure(last.group, { database, log, settings: auditSettings(members) }, signal);
+  if (database === undefined || log === undefined) await options.groups.stop(last.group);
+  else if (members.length === 0) {
+    const reason = membersOf(last.group, options.cluster).length === 0 ? 'PolicyDeleted' : 'GrantWithdrawn';
+    await options.groups.end(last.group, { database, log, reason }, signal);
+  } else await options.groups.ensure(last.group, { database, log, settings: auditSettings(members) }, signal);
 }
 
 async function remove(policy: Policy, context: Context): Promise<ReconcileOutcome> {

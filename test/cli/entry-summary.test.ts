@@ -15,6 +15,7 @@ describe('the summary of an entry', () => {
     [entry('gap', { gap: { reason: 'SlotMissing', scope: 'source', from: { lsn: '0/1' } } }), 'SlotMissing of the source'],
     [entry('audit.config', { coverage: { problem: 'TriggerMissing' } }), 'mended TriggerMissing'],
     [entry('audit.config', { environment: {} }), 'environment'],
+    [entry('audit.stop', { stop: { reason: 'PolicyDeleted', slot: 'Retained' } }), 'PolicyDeleted slot retained'],
     [entry('forgery', { forgery: { reason: 'BadMac' } }), 'BadMac'],
     [entry('ddl', { ddl: { command: 'GRANT', objects: [7], total: 'many' } }), 'GRANT ()'],
     [entry('gap', { gap: null }), ''],

@@ -10,6 +10,7 @@ import { compressJournalBody, decodeJournalBody, joinJournalBody } from '../../s
 import { generateSigningKey, parseSigningKey, parseVerifierKey } from '../../src/log/keys.ts';
 import { encodeLogState } from '../../src/log/log-state.ts';
 import { emptyRoot, sha256, sha256Hex } from '../../src/log/merkle.ts';
+import type { SourceState } from '../../src/log/source-state.ts';
 import { formatNote, openNote, parseNote, signNote } from '../../src/log/note.ts';
 import { lsn, treeSize } from '../../src/model/branded.ts';
 import { batchOf, origin, signing, source, stateAfter } from '../parts/log-workload.ts';
@@ -105,7 +106,17 @@ describe('a journal object', () => {
 
   it('gives back state and entries, and every byte of it counts', async () => {
     const marker = { nonce: 'n', commitLsn: lsn(0x1_6b3_748n), xid: 7 };
-    const states = new Map([[source, { ...stateAfter(3), marker, environment: 'sha256:e' }]]);
+    const every: SourceState = {
+      ...stateAfter(3),
+      marker,
+      environment: 'sha256:e',
+      proven: '0/16B3748',
+      lineage: { timeline: 2, past: [{ timeline: 1, end: lsn(0x1_000n) }] },
+      connection: { name: 'shop/db', turn: 2 },
+      gaps: { '*': 'source#2', '16384': 'source#1/0/1/16384' },
+      ended: 'Removed',
+    };
+    const states = new Map([[source, every]]);
     const state = encodeLogState(states);
     const { entries } = batchOf(0, 3);
     const bytes = await signJournal(headerOf(state, 3), await compressJournalBody(joinJournalBody(state, [entries.bytes]).plain), key);
