@@ -39,9 +39,9 @@ export interface CaptureRun {
   stop(): Promise<void>;
 }
 
-const defaultBatchBytes = 8 * 1024 * 1024;
+const defaultBatchBytes = 512 * 1024;
 /** From here on a batch is handed over in the middle of a chunk, too. */
-const handOverBytes = 64 * 1024;
+const handOverBytes = 256 * 1024;
 
 export async function startRun(options: CaptureRunOptions, signal: AbortSignal): Promise<CaptureRun> {
   const { database, writer, state, clock } = options;

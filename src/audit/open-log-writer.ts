@@ -77,7 +77,7 @@ async function finishPublication(recovered: Recovered, context: SealContext): Pr
 
 async function publishFirst(count: number, recovered: Recovered, context: SealContext): Promise<{ published: Published; front: TreeFront }> {
   const covered = recovered.unpublished.slice(0, count);
-  const { front, objects } = growFront(recovered.front, covered.map(({ run }) => run));
+  const { front, objects } = growFront(recovered.front, covered.flatMap(({ runs }) => runs));
   const sealed = covered.at(-1)?.sealed ?? recovered.sealed;
   const target = { lastJournal: sealed.number, size: sealed.edge.size, root: sealed.edge.root(), state: sealed.state };
   return { published: await publish(target, objects, { before: recovered.published, context }), front };
@@ -88,8 +88,8 @@ async function begunPublication(start: TreeFront, unpublished: Recovered['unpubl
   let front = start;
   let begun = 0;
   let known = new Set(partialObjects(start).map(({ key }) => key));
-  for (const [at, { run }] of unpublished.entries()) {
-    front = growFront(front, [run]).front;
+  for (const [at, { runs }] of unpublished.entries()) {
+    front = growFront(front, runs).front;
     const keys = partialObjects(front).map(({ key }) => key);
     for (const key of keys) {
       if (!known.has(key) && (await context.files.read(key)) !== undefined) begun = at + 1;

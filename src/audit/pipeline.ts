@@ -21,7 +21,7 @@ export interface PipelineOptions {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
-  /** Size at which entries are handed to the log at once, and a transaction is sealed in parts; 8 MiB when left out. */
+  /** Size at which entries are handed to the log at once, and a transaction is sealed in parts; half a MiB when left out. */
   readonly maxBatchBytes?: number;
 }
 

@@ -16,7 +16,7 @@ import { inconsistent, trusted } from './stored.ts';
 /** A committed journal object that no digest record covers yet. */
 export interface Unpublished {
   readonly sealed: Sealed;
-  readonly run: EntryRun;
+  readonly runs: readonly EntryRun[];
 }
 
 export interface Recovered {
@@ -136,7 +136,7 @@ function follow(object: JournalObject, before: Sealed, name: string): Unpublishe
   const edge = before.edge.clone();
   const run = entryRun(encodeEntries(entries), edge);
   if (Buffer.compare(edge.root(), object.rootAfter) !== 0) throw inconsistent('the entries of a journal object do not give the root it names', name);
-  return { sealed: { number: object.number, digest: object.digest, edge, state, time: object.time }, run };
+  return { sealed: { number: object.number, digest: object.digest, edge, state, time: object.time }, runs: [run] };
 }
 
 async function readJournal(number: number, { files, origin, key }: SealContext): Promise<JournalObject> {

@@ -1,6 +1,6 @@
 // One commit: batches → one journal object. Creating it is the commit point (DESIGN §6, Sealing).
 import { journalKey, noPrevious, signJournal } from '../log/journal.ts';
-import { compressJournalBody, joinJournalBody } from '../log/journal-body.ts';
+import { compressJournalBody } from '../log/journal-body.ts';
 import type { SigningKey } from '../log/keys.ts';
 import { encodeLogState, type LogState } from '../log/log-state.ts';
 import { sha256Hex, TreeEdge } from '../log/merkle.ts';
@@ -32,17 +32,19 @@ export interface SealContext {
   readonly clock: Clock;
 }
 
+const partBytes = 256 * 1024;
+
 /** Throws WriterFenced when somebody else's object has the next number, and storage errors; then nothing changed in memory. */
-export async function sealBatches(batches: readonly Batch[], before: Sealed, context: SealContext): Promise<{ readonly sealed: Sealed; readonly run: EntryRun }> {
+export async function sealBatches(batches: readonly Batch[], before: Sealed, context: SealContext): Promise<{ readonly sealed: Sealed; readonly runs: readonly EntryRun[] }> {
   await storeBlobs(batches, context.files);
   const state = new Map(before.state);
   for (const batch of batches) state.set(batch.state.source, batch.state);
 
   const stateBytes = encodeLogState(state);
-  const { plain, entries } = joinJournalBody(stateBytes, batches.map((batch) => batch.entries.bytes));
-  const compressed = compressJournalBody(plain);
+  const parts = gathered(batches.map((batch) => batch.entries.bytes));
+  const body = compressJournalBody(stateBytes, parts);
   const edge = before.edge.clone();
-  const run = entryRun(entries, edge);
+  const runs = parts.map((part) => entryRun(part, edge));
   const time = context.clock.now().toISOString();
   const number = before.number + 1;
   const header = {
@@ -55,7 +57,7 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
     time,
     stateDigest: sha256Hex(stateBytes),
   };
-  const bytes = await signJournal(header, await compressed, context.key);
+  const bytes = await signJournal(header, await body, context.key);
   // If we die before this, nothing happened: the source sends the changes again. If we die after it, the restart reads the
   // object and the source resumes after it. Without an answer it is created again: `exists` with our bytes is a commit.
   const { same } = await context.files.create(journalKey(number), bytes, 'uncovered');
@@ -66,7 +68,23 @@ export async function sealBatches(batches: readonly Batch[], before: Sealed, con
       retryable: true,
     });
   }
-  return { sealed: { number, digest: sha256Hex(bytes), edge, state, time }, run };
+  return { sealed: { number, digest: sha256Hex(bytes), edge, state, time }, runs };
+}
+
+/** Large parts stay where they are; small ones are joined, since each costs a little on its way. */
+function gathered(parts: readonly Buffer[]): Buffer[] {
+  const large: Buffer[] = [];
+  let small: Buffer[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    small.push(part);
+    bytes += part.length;
+    if (bytes < partBytes) continue;
+    large.push(small.length === 1 ? part : Buffer.concat(small, bytes));
+    small = [];
+    bytes = 0;
+  }
+  return bytes === 0 ? large : [...large, Buffer.concat(small, bytes)];
 }
 
 /** If we die between the blobs and the journal object, unnamed blobs stay, and the same changes will find and name them. */

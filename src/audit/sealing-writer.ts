@@ -1,7 +1,7 @@
 // The running writer: one loop seals, one publishes, one renews locks; what they share is here.
 import { encodeBase64 } from '../log/base64.ts';
 import { emptyRoot } from '../log/merkle.ts';
-import { growFront, type TreeFront } from '../log/tree-front.ts';
+import { type EntryRun, growFront, type TreeFront } from '../log/tree-front.ts';
 import type { SourceState } from '../log/source-state.ts';
 import { describeError, RowsealError, toRowsealError } from '../model/errors.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -30,6 +30,10 @@ type Pending = Unpublished & { readonly sinceMs: number };
 
 /** A publication is due at once when so many entries were completed: sixteen full bundles. */
 const publishEveryEntries = 256 * 16;
+/** Worth an object of its own; while one is being written, more comes together, up to `maxBytes`. */
+const enoughBytes = 4 * 1024 * 1024;
+/** Sealed and not published; at least what one object holds, so that sealing and publishing go on beside each other. */
+const leastTailBytes = 12 * 1024 * 1024;
 const renewRetryMs = 60 * 60_000;
 
 export class SealingWriter implements LogWriter {
@@ -41,6 +45,7 @@ export class SealingWriter implements LogWriter {
   readonly #rejectFailed: (error: unknown) => void;
   readonly #ended: Promise<void>;
   readonly #maxTailBytes: number;
+  readonly #sealAtBytes: number;
   #sealed: Sealed;
   #published: Published;
   #front: TreeFront;
@@ -58,12 +63,13 @@ export class SealingWriter implements LogWriter {
     this.#options = options;
     this.origin = options.context.origin;
     this.#changed = new Wakeup(options.context.clock);
-    this.#maxTailBytes = Math.max(64 * 1024 * 1024, 4 * options.sealing.maxBytes);
+    this.#maxTailBytes = Math.max(leastTailBytes, options.sealing.maxBytes);
+    this.#sealAtBytes = Math.min(options.sealing.maxBytes, enoughBytes);
     this.#sealed = recovered.sealed;
     this.#published = recovered.published;
     this.#front = recovered.front;
     this.#pending = recovered.unpublished.map((one) => ({ ...one, sinceMs: Number.NEGATIVE_INFINITY }));
-    for (const { run } of this.#pending) this.#tailBytes += run.encoded.length;
+    for (const { runs } of this.#pending) this.#tailBytes += bytesOf(runs);
     this.#ended = this.#run();
   }
 
@@ -87,7 +93,7 @@ export class SealingWriter implements LogWriter {
   }
 
   sealed(fromLeaf: number, signal: AbortSignal): AsyncIterable<SealedEntry> {
-    return sealedEntries({ front: this.#front, runs: this.#pending.map(({ run }) => run), fromLeaf }, this.#options.context.files, signal);
+    return sealedEntries({ front: this.#front, runs: this.#pending.flatMap(({ runs }) => runs), fromLeaf }, this.#options.context.files, signal);
   }
 
   blob(digest: string): Promise<Uint8Array | undefined> {
@@ -156,17 +162,17 @@ export class SealingWriter implements LogWriter {
     const { context, sealing } = this.#options;
     if (this.#queue.empty) return this.#closing ? 'never' : undefined;
     if (this.#tailBytes > this.#maxTailBytes) return undefined;
-    if (this.#closing || this.#queue.bytes >= sealing.maxBytes) return 0;
+    if (this.#closing || this.#queue.bytes >= this.#sealAtBytes) return 0;
     return this.#queue.oldestMs + sealing.maxDelayMs - context.clock.monotonicMs();
   }
 
   async #seal(group: readonly WaitingBatch[]): Promise<void> {
     const { context, logger } = this.#options;
     try {
-      const { sealed, run } = await sealBatches(group.map(({ batch }) => batch), this.#sealed, context);
+      const { sealed, runs } = await sealBatches(group.map(({ batch }) => batch), this.#sealed, context);
       this.#sealed = sealed;
-      this.#pending.push({ sealed, run, sinceMs: context.clock.monotonicMs() });
-      this.#tailBytes += run.encoded.length;
+      this.#pending.push({ sealed, runs, sinceMs: context.clock.monotonicMs() });
+      this.#tailBytes += bytesOf(runs);
     } catch (error) {
       const failure = toRowsealError(error, 'StorageUnreachable', { object: this.origin, retryable: true });
       for (const waiting of group) waiting.reject(failure);
@@ -199,12 +205,12 @@ export class SealingWriter implements LogWriter {
     const covered = [...this.#pending];
     const last = covered.at(-1);
     if (last === undefined) return;
-    const { front, objects } = growFront(this.#front, covered.map(({ run }) => run));
+    const { front, objects } = growFront(this.#front, covered.flatMap(({ runs }) => runs));
     const target = { lastJournal: last.sealed.number, size: last.sealed.edge.size, root: last.sealed.edge.root(), state: last.sealed.state };
     this.#published = await publish(target, objects, { before: this.#published, context });
     this.#front = front;
     this.#pending = this.#pending.slice(covered.length);
-    for (const { run } of covered) this.#tailBytes -= run.encoded.length;
+    for (const { runs } of covered) this.#tailBytes -= bytesOf(runs);
     this.#changed.wake();
     logger.debug({ size: this.#published.size, digest: this.#published.number }, 'published');
   }
@@ -225,6 +231,10 @@ export class SealingWriter implements LogWriter {
       await context.clock.sleep(waitMs, signal).catch(() => undefined);
     }
   }
+}
+
+function bytesOf(runs: readonly EntryRun[]): number {
+  return runs.reduce((sum, { encoded }) => sum + encoded.length, 0);
 }
 
 /** The state after a batch may not be before the state that is sealed, or about to be. */

@@ -1,5 +1,7 @@
 // The body of a journal object: gzip of the length-prefixed state and the entries in bundle encoding.
-import { gunzipSync, gzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip, gunzipSync } from 'node:zlib';
 import { RowsealError } from '../model/errors.ts';
 import { decodeEntries } from './bundle.ts';
 import type { JournalObject } from './journal.ts';
@@ -11,7 +13,7 @@ const maxJournalBodyBytes = 256 * 1024 * 1024;
 const lengthBytes = 4;
 /** The fastest level: sealing waits for it, and entries of one table compress well at any. */
 const gzipLevel = 1;
-const leastChunkBytes = 16 * 1024;
+const chunkSize = 64 * 1024;
 
 export interface JournalContent {
   readonly state: LogState;
@@ -19,22 +21,17 @@ export interface JournalContent {
   readonly entries: readonly Buffer[];
 }
 
-/** `state` is canonical JSON, `entries` are in bundle encoding, in parts. The returned entries are a view of the whole, where they follow each other. */
-export function joinJournalBody(state: Uint8Array, entries: readonly Uint8Array[]): { readonly plain: Buffer; readonly entries: Buffer } {
+/** Compresses off the main thread. `state` is canonical JSON, `entries` are in bundle encoding, in any number of parts. */
+export async function compressJournalBody(state: Uint8Array, entries: readonly Uint8Array[]): Promise<Buffer> {
+  const bytes = entries.reduce((sum, { length }) => sum + length, lengthBytes + state.length);
+  if (bytes > maxJournalBodyBytes) throw new RowsealError('BadLogData', 'a batch too large for one journal object', { next: 'append smaller batches' });
   const length = Buffer.alloc(lengthBytes);
   length.writeUInt32BE(state.length);
-  const plain = Buffer.concat([length, state, ...entries]);
-  if (plain.length > maxJournalBodyBytes) {
-    throw new RowsealError('BadLogData', 'a batch too large for one journal object', { next: 'append smaller batches' });
-  }
-  return { plain, entries: plain.subarray(lengthBytes + state.length) };
-}
-
-/** Compresses what `joinJournalBody` gave, off the main thread. */
-export async function compressJournalBody(plain: Uint8Array): Promise<Buffer> {
-  // In few pieces: each is a turn of the event loop.
-  const options = { level: gzipLevel, chunkSize: Math.max(leastChunkBytes, Math.ceil(plain.length / 8)) };
-  return new Promise((resolve, reject) => gzip(plain, options, (error, body) => (error ? reject(error) : resolve(body))));
+  const compressed: Buffer[] = [];
+  await pipeline(Readable.from([Buffer.concat([length, state]), ...entries]), createGzip({ level: gzipLevel, chunkSize }), async (chunks) => {
+    for await (const chunk of chunks as AsyncIterable<Buffer>) compressed.push(chunk);
+  });
+  return Buffer.concat(compressed);
 }
 
 /** State and entries of an object that `openJournal` accepted. Throws BadLogData when they are not what its header says. */

@@ -39,7 +39,7 @@ function leafHashes(encoded: Buffer): Buffer {
   let count = 0;
   for (let at = 0; at < encoded.length; count += 1) at = entryEnd(encoded, at);
   const hashes = Buffer.allocUnsafe(count * hashBytes);
-  const leaf = Buffer.allocUnsafe(1 + maxEntryBytes);
+  const leaf = Buffer.allocUnsafe(1 + Math.min(maxEntryBytes, encoded.length));
   leaf[0] = 0;
   let start = 0;
   for (let index = 0; index < count; index += 1) {

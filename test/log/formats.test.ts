@@ -6,7 +6,7 @@ import { openCheckpoint, signCheckpoint } from '../../src/log/checkpoint.ts';
 import { type DigestRecord, openDigest, signDigest } from '../../src/log/digest.ts';
 import { encodeEntry, parseEntry } from '../../src/log/entry.ts';
 import { type JournalHeader, noPrevious, openJournal, signJournal } from '../../src/log/journal.ts';
-import { compressJournalBody, decodeJournalBody, joinJournalBody } from '../../src/log/journal-body.ts';
+import { compressJournalBody, decodeJournalBody } from '../../src/log/journal-body.ts';
 import { generateSigningKey, parseSigningKey, parseVerifierKey } from '../../src/log/keys.ts';
 import { encodeLogState } from '../../src/log/log-state.ts';
 import { emptyRoot, sha256, sha256Hex } from '../../src/log/merkle.ts';
@@ -119,7 +119,7 @@ describe('a journal object', () => {
     const states = new Map([[source, every]]);
     const state = encodeLogState(states);
     const { entries } = batchOf(0, 3);
-    const bytes = await signJournal(headerOf(state, 3), await compressJournalBody(joinJournalBody(state, [entries.bytes]).plain), key);
+    const bytes = await signJournal(headerOf(state, 3), await compressJournalBody(state, [entries.bytes]), key);
     const object = openJournal(bytes, origin, keys);
     expect(object.digest).toBe(sha256Hex(bytes));
     expect(decodeJournalBody(object)).toEqual({ state: states, entries: decodeEntries(entries.bytes) });
@@ -129,7 +129,7 @@ describe('a journal object', () => {
   it('is refused when its entries or state are not what it says, and when it would fill the memory', async () => {
     const state = encodeLogState(new Map([[source, stateAfter(3)]]));
     const open = async (header: JournalHeader, body: Buffer) => decodeJournalBody(openJournal(await signJournal(header, body, key), origin, keys));
-    const body = await compressJournalBody(joinJournalBody(state, [batchOf(0, 3).entries.bytes]).plain);
+    const body = await compressJournalBody(state, [batchOf(0, 3).entries.bytes]);
     await expect(open(headerOf(state, 2), body)).rejects.toMatchObject({ code: 'BadLogData' });
     await expect(open(headerOf(Buffer.from('other'), 3), body)).rejects.toMatchObject({ code: 'BadLogData' });
     await expect(open(headerOf(state, 3), Buffer.from('not gzip'))).rejects.toMatchObject({ code: 'BadLogData' });

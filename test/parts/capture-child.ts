@@ -11,7 +11,9 @@ export interface CaptureChildOptions {
   readonly log: string;
   readonly signingKey: string;
   readonly tables: readonly string[];
-  readonly maxBatchBytes: number;
+  readonly maxBatchBytes?: number;
+  /** 1 MiB when left out. */
+  readonly sealAtBytes?: number;
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as CaptureChildOptions;
@@ -25,11 +27,11 @@ const writer = await openLogWriter({
   randomness: systemRandomness,
   logger: silentLogger,
   retention: { days: 1, uncoveredDays: 1 },
-  sealing: { maxDelayMs: 20, maxBytes: 1024 * 1024 },
+  sealing: { maxDelayMs: 20, maxBytes: options.sealAtBytes ?? 1024 * 1024 },
   publishing: { maxDelayMs: 200 },
   signal: new AbortController().signal,
 });
-const run = await database.start(writer, auditSettings(options.tables), { maxBatchBytes: options.maxBatchBytes });
+const run = await database.start(writer, auditSettings(options.tables), options.maxBatchBytes === undefined ? {} : { maxBatchBytes: options.maxBatchBytes });
 run.failed.catch((error: unknown) => {
   process.stderr.write(`${String(error)}\n`);
   process.exit(3);

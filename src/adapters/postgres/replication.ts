@@ -47,7 +47,10 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
   const reader = readStream(wire.stream, {
     started: started.resolve,
     replyWanted: () => sendStatus(wire, progress.confirmed, false),
-    ended: ending.reject,
+    ended: (reason) => {
+      ending.reject(reason);
+      return streamError(reason, request);
+    },
   });
   wire.once('end', () => ending.reject(new Error('the connection ended')));
   client.on('error', ending.reject);
@@ -55,7 +58,7 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
     wire.query(startCommand(request));
     await untilAborted(Promise.race([started.promise, ending.promise]), AbortSignal.any([signal, AbortSignal.timeout(startDeadlineMs)]));
   } catch (error) {
-    reader.close();
+    reader.finish(undefined);
     wire.stream.destroy();
     signal.throwIfAborted();
     throw streamError(error, request);
@@ -63,13 +66,13 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
   const stop = endings({ wire, reader, request, signal });
   ending.promise.catch(stop);
   const timer = setInterval(() => {
-    if (!reader.queue.full() && performance.now() - reader.heardAtMs() > silenceDeadlineMs) stop(new Error('the walsender fell silent'));
+    if (!reader.held() && performance.now() - reader.heardAtMs() > silenceDeadlineMs) stop(new Error('the walsender fell silent'));
     else sendStatus(wire, progress.confirmed, true);
   }, statusEveryMs);
   timer.unref();
   client.once('end', () => clearInterval(timer));
   return {
-    frames: reader.queue.frames,
+    frames: reader.frames,
     serverLsn: reader.serverLsn,
     confirm: (upTo) => {
       if (upTo <= progress.confirmed) return;
@@ -100,8 +103,7 @@ interface Ending {
 function endings({ wire, reader, request, signal }: Ending): (reason: unknown) => void {
   const stop = (reason: unknown): void => {
     signal.removeEventListener('abort', abort);
-    reader.close();
-    reader.queue.finish(reason === undefined ? undefined : streamError(reason, request));
+    reader.finish(reason === undefined ? undefined : streamError(reason, request));
     wire.stream.destroy();
   };
   const abort = (): void => stop(undefined);

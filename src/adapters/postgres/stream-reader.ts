@@ -3,7 +3,7 @@ import { type Lsn, lsn, zeroLsn } from '../../model/branded.ts';
 import { RowsealError } from '../../model/errors.ts';
 import type { StreamFrame } from '../../ports/audit-database.ts';
 import { createMessageCutter } from './backend-messages.ts';
-import { createFrameQueue, type FrameQueue } from './frame-queue.ts';
+import { createChunkQueue } from './chunk-queue.ts';
 
 export interface StreamSocket {
   on(event: 'data', listener: (chunk: Buffer) => void): unknown;
@@ -13,20 +13,24 @@ export interface StreamSocket {
 }
 
 export interface StreamReader {
-  readonly queue: FrameQueue;
+  /** Those of a chunk at once; cut only when they are asked for, so that what waits is bytes and no objects. */
+  readonly frames: AsyncIterable<readonly StreamFrame[]>;
+  /** Ends the frames with this error once what was received is read; undefined ends them quietly. */
+  finish(error: Error | undefined): void;
+  /** While the consumer is so far behind that nothing is received. */
+  readonly held: () => boolean;
   /** When the server last sent anything, as `performance.now()`. */
   readonly heardAtMs: () => number;
-  /** End of the WAL that it has decoded. */
+  /** End of the WAL that it had decoded when it sent what was read last. */
   readonly serverLsn: () => Lsn;
-  close(): void;
 }
 
 export interface StreamListeners {
   /** CopyBoth has begun. */
   readonly started: () => void;
   readonly replyWanted: () => void;
-  /** The server ended the stream, or sent what is no replication message. */
-  readonly ended: (reason: Error) => void;
+  /** The server ended the stream, or sent what is no replication message: the frames end with what this returns. */
+  readonly ended: (reason: Error) => Error;
 }
 
 /**
@@ -45,58 +49,104 @@ const keepaliveBytes = 18;
 
 /** Takes the socket over, between two messages: nothing else may read from it any more. */
 export function readStream(socket: StreamSocket, listeners: StreamListeners): StreamReader {
-  const heard = { atMs: performance.now(), serverLsn: zeroLsn };
-  let timer: NodeJS.Timeout | undefined;
-  let looking: NodeJS.Immediate | undefined;
-  let gulpBytes = 0;
+  const known = { heardAtMs: performance.now(), serverLsn: zeroLsn, started: false };
   let frames: StreamFrame[] = [];
-  const queue = createFrameQueue(() => {
-    if (timer === undefined) socket.resume();
-  });
-  /** After everything that this turn of the event loop brought; behind TLS that is many small chunks. */
-  const breathe = (): void => {
-    looking = undefined;
-    const enough = gulpBytes >= largeGulpBytes;
-    gulpBytes = 0;
-    if (enough || queue.full()) return;
-    socket.pause();
-    timer = setTimeout(() => {
-      timer = undefined;
-      if (!queue.full()) socket.resume();
-    }, gulpMs);
-  };
+  let failure: Error | undefined;
+  const fail = (reason: Error): void => void (failure ??= listeners.ended(reason));
   const copyData = (body: Buffer): void => {
     if (body[0] === xLogData && body.length >= dataHeaderBytes) frames.push({ walStart: body.readBigUInt64BE(1) as Lsn, data: body.subarray(dataHeaderBytes) });
     else if (body[0] === keepalive && body.length >= keepaliveBytes) {
-      heard.serverLsn = lsn(body.readBigUInt64BE(1));
+      known.serverLsn = lsn(body.readBigUInt64BE(1));
       if (body[17] === 1) listeners.replyWanted();
-    } else listeners.ended(new RowsealError('BadLogData', 'malformed replication message: neither data nor keepalive', { object: 'replication stream' }));
+    } else fail(new RowsealError('BadLogData', 'malformed replication message: neither data nor keepalive', { object: 'replication stream' }));
   };
   const cut = createMessageCutter((type, body) => {
     if (type === types.data) copyData(body);
-    else if (type === types.started) listeners.started();
-    else if (type === types.error) listeners.ended(serverError(body));
-    else if (type === types.copyDone || type === types.complete) listeners.ended(new Error('the walsender ended the stream'));
+    else if (type === types.started) {
+      known.started = true;
+      listeners.started();
+    } else if (type === types.error) fail(serverError(body));
+    else if (type === types.copyDone || type === types.complete) fail(new Error('the walsender ended the stream'));
   });
-  const close = (): void => {
-    clearTimeout(timer);
-    clearImmediate(looking);
-  };
-  socket.removeAllListeners('data');
-  socket.on('data', (chunk) => {
-    heard.atMs = performance.now();
+  const framesOf = (chunk: Buffer): readonly StreamFrame[] => {
     try {
       cut(chunk);
     } catch (error) {
-      listeners.ended(error instanceof Error ? error : new Error('unreadable'));
+      fail(error instanceof Error ? error : new Error('unreadable'));
     }
-    if (frames.length > 0) queue.push(frames, chunk.length);
+    const cutNow = frames;
     frames = [];
-    if (queue.full()) socket.pause();
-    gulpBytes += chunk.length;
-    if (timer === undefined) looking ??= setImmediate(breathe);
+    return cutNow;
+  };
+  const gulps = createGulps(socket);
+  const queue = createChunkQueue(() => gulps.resume());
+  socket.removeAllListeners('data');
+  socket.on('data', (chunk) => {
+    known.heardAtMs = performance.now();
+    if (known.started) {
+      queue.push(chunk);
+      gulps.received(chunk.length, queue.full());
+    } else {
+      frames = [...framesOf(chunk)];
+      // What came with the start in one chunk is taken by whoever asks first.
+      if (frames.length > 0) queue.push(Buffer.alloc(0));
+    }
   });
-  return { queue, heardAtMs: () => heard.atMs, serverLsn: () => heard.serverLsn, close };
+  async function* iterate(): AsyncGenerator<readonly StreamFrame[]> {
+    for await (const chunk of queue.chunks) {
+      const cutNow = framesOf(chunk);
+      if (cutNow.length > 0) yield cutNow;
+      // Said by the server itself: better than whatever the connection's end said meanwhile.
+      if (failure !== undefined) throw failure;
+    }
+  }
+  const finish = (error: Error | undefined): void => {
+    gulps.close();
+    queue.finish(error);
+  };
+  return { frames: { [Symbol.asyncIterator]: iterate }, finish, held: queue.full, heardAtMs: () => known.heardAtMs, serverLsn: () => known.serverLsn };
+}
+
+interface Gulps {
+  /** After each chunk; `full` says that no more is wanted until `resume`. */
+  received(bytes: number, full: boolean): void;
+  resume(): void;
+  close(): void;
+}
+
+function createGulps(socket: StreamSocket): Gulps {
+  let timer: NodeJS.Timeout | undefined;
+  let looking: NodeJS.Immediate | undefined;
+  let bytes = 0;
+  let held = false;
+  const breathe = (): void => {
+    looking = undefined;
+    const enough = bytes >= largeGulpBytes;
+    bytes = 0;
+    if (enough || held) return;
+    socket.pause();
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (!held) socket.resume();
+    }, gulpMs);
+  };
+  return {
+    received: (size, full) => {
+      held = full;
+      if (held) socket.pause();
+      bytes += size;
+      // After everything that this turn of the event loop brings: behind TLS that is many small chunks.
+      if (timer === undefined) looking ??= setImmediate(breathe);
+    },
+    resume: () => {
+      held = false;
+      if (timer === undefined) socket.resume();
+    },
+    close: () => {
+      clearTimeout(timer);
+      clearImmediate(looking);
+    },
+  };
 }
 
 /** ErrorResponse: one letter and a NUL-terminated text a field. `code` is where `pg` has it, too. */
