@@ -16,6 +16,7 @@ import { createRowPolicyReconciler } from '../reconcile/row-policy.ts';
 import { createAuditKeeper } from './audit-keeper.ts';
 import { createLogKeeper } from './log-keeper.ts';
 import { systemClock, systemRandomness } from './system.ts';
+import { keepYoungSpaceSmall } from './young-space.ts';
 
 export interface CoreOptions {
   readonly cluster: Cluster;
@@ -26,6 +27,7 @@ export interface CoreOptions {
 
 /** Runs until the signal is aborted; then seals and publishes what was read, and closes every connection. */
 export async function runCore(options: CoreOptions, signal: AbortSignal): Promise<void> {
+  keepYoungSpaceSmall();
   const parts = assemble(options);
   try {
     await parts.controller.run(signal);

@@ -2,6 +2,7 @@
 import { openFilesystemStore } from '../../src/adapters/filesystem/store.ts';
 import { openLogWriter } from '../../src/audit/open-log-writer.ts';
 import { systemClock, systemRandomness } from '../../src/cli/system.ts';
+import { keepYoungSpaceSmall } from '../../src/cli/young-space.ts';
 import { parseSigningKey } from '../../src/log/keys.ts';
 import { auditSettings, openAuditedDatabase, silentLogger } from './audited-database.ts';
 
@@ -16,6 +17,7 @@ export interface CaptureChildOptions {
   readonly sealAtBytes?: number;
 }
 
+keepYoungSpaceSmall();
 const options = JSON.parse(process.argv[2] ?? '{}') as CaptureChildOptions;
 const signingKey = parseSigningKey(options.signingKey);
 const database = await openAuditedDatabase({ ...options, database: 'postgres' });
