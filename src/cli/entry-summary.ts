@@ -8,8 +8,11 @@ export function summaryOf(entry: Entry): string | undefined {
       return ddlSummary(members(entry['ddl']));
     case 'gap':
     case 'gap.rewound':
-    case 'gap.reconciled':
       return gapSummary(members(entry['gap']));
+    case 'gap.reconciled':
+      return reconciledSummary(members(entry['gap']));
+    case 'baseline':
+      return baselineSummary(members(entry['baseline']));
     case 'audit.config':
       return configSummary(entry);
     case 'audit.stop':
@@ -39,6 +42,18 @@ function gapSummary({ reason, problem, scope, from, to }: Members): string {
 
 function stopSummary({ reason, slot }: Members): string {
   return words(reason, slot === 'Removed' ? 'slot removed' : 'slot retained');
+}
+
+/** One difference, or how many there were. */
+function reconciledSummary({ operation, reconciled, differences, why }: Members): string {
+  if (typeof operation === 'string') return operation;
+  if (reconciled === true) return `${typeof differences === 'number' ? differences : 'unknown'} differences`;
+  return words('not reconciled:', why);
+}
+
+/** The last row says how many there were; of the others the columns are shown. */
+function baselineSummary({ last, rows }: Members): string | undefined {
+  return last === true && typeof rows === 'number' ? `${rows} rows in all` : undefined;
 }
 
 function configSummary(entry: Entry): string {

@@ -45,16 +45,17 @@ export class SourceOrder {
     if (entry === undefined) return;
     if (entry.type === 'gap' || entry.type === 'gap.rewound') this.#gaps += 1;
     for (const digest of blobsOf(entry)) this.#blobs.set(digest, at);
-    const place = entry.type.startsWith('row.') ? placeOf(entry) : undefined;
+    const kind = entry.type.startsWith('row.') ? 'postgresql' : ofSnapshot(entry) ? 'baseline' : undefined;
+    const place = kind === undefined ? undefined : placeOf(entry);
     if (place === undefined || entry.source === undefined) return;
-    const source = `${entry.source.system}/${entry.source.database}`;
+    const source = `${kind}/${entry.source.system}/${entry.source.database}`;
     const last = this.#entries.get(source);
     if (last !== undefined && compare(place, last) <= 0) {
       this.#findings.add({
         code: 'SourceOrder',
         ...at,
         entry: describeEntry(bytes),
-        message: `the position of the change does not come after the one before it, ${formatPlace(last)}`,
+        message: `the position of the entry does not come after the one before it, ${formatPlace(last)}`,
       });
     }
     this.#entries.set(source, place);
@@ -102,10 +103,17 @@ function readable(bytes: Uint8Array): Entry | undefined {
   }
 }
 
-function placeOf({ source }: Entry): Place | undefined {
-  if (typeof source?.commitLsn !== 'string' || typeof source.seq !== 'number' || typeof source.incarnation !== 'number') return undefined;
+/** Entries of a snapshot are a source of their own: its LSN, and a running number. */
+function ofSnapshot({ type }: Entry): boolean {
+  return type === 'baseline' || type === 'gap.reconciled';
+}
+
+function placeOf(entry: Entry): Place | undefined {
+  const { source } = entry;
+  const lsn = ofSnapshot(entry) ? source?.lsn : source?.commitLsn;
+  if (typeof lsn !== 'string' || typeof source?.seq !== 'number' || typeof source.incarnation !== 'number') return undefined;
   try {
-    return { incarnation: source.incarnation, lsn: parseLsn(source.commitLsn), seq: source.seq };
+    return { incarnation: source.incarnation, lsn: parseLsn(lsn), seq: source.seq };
   } catch (error) {
     if (error instanceof RowsealError) return undefined;
     throw error;
