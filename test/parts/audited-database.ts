@@ -6,6 +6,7 @@ import { readFacts } from '../../src/adapters/postgres/facts.ts';
 import { openSession } from '../../src/adapters/postgres/session.ts';
 import { startPipeline } from '../../src/audit/pipeline.ts';
 import { systemClock, systemRandomness } from '../../src/cli/system.ts';
+import type { ClaimsConfiguration } from '../../src/model/claims.ts';
 import type { AuditDatabase } from '../../src/ports/audit-database.ts';
 import type { RunningAudit } from '../../src/ports/audit-runtime.ts';
 import type { AuditSettings } from '../../src/ports/audit-settings.ts';
@@ -33,7 +34,7 @@ export interface AuditedDatabase {
   close(): Promise<void>;
 }
 
-export async function openAuditedDatabase(place: { port: number; password: string; database: string; user?: string }): Promise<AuditedDatabase> {
+export async function openAuditedDatabase(place: { port: number; password: string; database: string; user?: string; claims?: ClaimsConfiguration }): Promise<AuditedDatabase> {
   const target: ConnectionTarget = {
     host: '127.0.0.1',
     port: place.port,
@@ -41,7 +42,7 @@ export async function openAuditedDatabase(place: { port: number; password: strin
     user: place.user ?? 'postgres',
     password: place.password,
     tls: { mode: 'disable' },
-    claims: { type: 'Setting', setting: 'request.jwt.claims' },
+    claims: place.claims ?? { type: 'Setting', setting: 'request.jwt.claims' },
   };
   const { signal } = new AbortController();
   const session = await openSession(target, signal);

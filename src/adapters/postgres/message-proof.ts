@@ -114,7 +114,8 @@ export async function takeProofStep(query: RunQuery, { step, claims, eventObject
   const proof = step === 'RelyOnPrivilege' ? 'Privilege' : 'Hmac';
   // What somebody replaced is first to be found, and sealed as such.
   if (proof === 'Privilege' && !(await standsAsInstalled(query, await installable(query, claims, eventObjectsOf)))) return;
-  await query('update rowseal.audit_key set proof = $1', [proof]);
+  // A right that is taken back later is waited for like the first time.
+  await query(`update rowseal.audit_key set proof = $1, revoked_at = case when $1 = 'Hmac' then 'infinity' else revoked_at end`, [proof]);
   const { functions, version } = await installable(query, claims, eventObjectsOf);
   for (const statement of statementObjects(functions)) await query(statement);
   await query(`comment on function rowseal.audit_open() is ${quoteLiteral(version)}`);
@@ -140,7 +141,7 @@ export function grantObjects(functions: StatementFunctions): readonly string[] {
 set search_path = pg_catalog, pg_temp as $rowseal$
 begin
   if exists (select from rowseal.audit_key k where k.proof = 'Privilege') and ${othersSql} then
-    update rowseal.audit_key set proof = 'Hmac', revoked_at = null;
+    update rowseal.audit_key set proof = 'Hmac', revoked_at = 'infinity';
 ${hmac.map((statement) => `    execute ${quoteLiteral(statement.replaceAll('$rowseal$', '$statement$'))};`).join('\n')}
     perform rowseal.emit('["p","Hmac"]');
   end if;

@@ -26,7 +26,12 @@ export const auditPolicySpec = Type.Object(
     schemaChanges: Type.Optional(
       oneOf(['Record', 'Ignore'], 'Whether DDL, rights, roles and settings of the database are recorded. Record when left out; what is done to the capture itself is recorded always.'),
     ),
-    context: Type.Optional(oneOf(['Statement'], 'How the actor is captured. Statement: with every statement.')),
+    context: Type.Optional(
+      oneOf(
+        ['Statement', 'Transaction'],
+        'How the actor is captured. Statement: with every statement, by triggers. Transaction: once a transaction, by a call of rowseal.begin, without any trigger; rows of other transactions have no actor. Statement when left out, and for tables that another AuditPolicy of the same database and log declares so.',
+      ),
+    ),
     replicaIdentity: Type.Optional(
       oneOf(['Full', 'Keep'], 'Full gives complete before-images; Keep leaves the tables as they are. Full when left out.'),
     ),
