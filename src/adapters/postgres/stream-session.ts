@@ -12,6 +12,8 @@ const pinned = [
   ['quote_all_identifiers', 'off'],
   // The reg* types name what is not in the path with its schema.
   ['search_path', 'pg_catalog'],
+  // Changes no value: while the log is away nothing is read, and only our own report every ten seconds says that we live.
+  ['wal_sender_timeout', '60s'],
 ] as const;
 
 /**
