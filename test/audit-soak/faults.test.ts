@@ -99,7 +99,7 @@ async function round(count: number, random: Random): Promise<{ changes: number; 
     throw new Error(`${String(error)} after ${struck.join(', ')}\n${status}\nexit ${operator.child.exitCode}\n${operator.messages().slice(-4000)}`);
   });
   const [said, refereed] = await withAdmin(async (admin) => [await takeSaid(admin), await takeRefereed(admin, tables)] as const);
-  const problems = judge(sealed.filter((entry) => !isFence(entry)), said, refereed.filter(({ id }) => !id.startsWith('-')));
+  const problems = judge(sealed.filter((entry) => !isFence(entry)), { said, refereed: refereed.filter(({ id }) => !id.startsWith('-')) });
   expect(problems, `after ${struck.join(', ')}\n${operator.messages().slice(-4000)}`).toEqual([]);
   return { changes: refereed.length, struck };
 }
@@ -113,7 +113,7 @@ function declare(): void {
     { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'store' }, stringData: { accessKeyId: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey } },
     shop.connection(),
     shop.log({ s3 }, { publishing: { maxDelay: '200ms' } }),
-    shop.audit({ tables: [{ name: 'all', schema: 'public', tables: [...tables] }] }),
+    shop.audit({ baseline: 'Snapshot', schemaChanges: 'Record', tables: [{ name: 'all', schema: 'public', tables: [...tables] }] }),
   ]);
 }
 
