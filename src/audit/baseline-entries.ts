@@ -1,7 +1,7 @@
 // Entries of a snapshot on their way into the log, with a position of their own: the snapshot's LSN and a running number.
 import { formatLsn, type Lsn } from '../model/branded.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { RelationShape } from '../ports/audit-database.ts';
+import type { SnapshotTable } from '../ports/snapshot.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
 import { canonical } from './actor.ts';
@@ -67,8 +67,8 @@ export class BaselineEntries {
   }
 
   /** `object` members of the table's rows; its relation entry is written first where this one was not yet. */
-  async describe(shape: RelationShape, key: readonly string[]): Promise<string> {
-    const json = relationJson(shape, key);
+  async describe({ shape, key, treatments }: SnapshotTable): Promise<string> {
+    const json = relationJson(shape, treatments === undefined ? { key } : { key, treatments });
     const digest = digestOf(json);
     const object = objectMembers(shape.schema, shape.table, digest);
     if (this.#state.relations[shape.oid] !== digest) {

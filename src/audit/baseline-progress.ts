@@ -16,7 +16,7 @@ export interface TableProgress {
 export type BaselineProgress = Readonly<Record<string, TableProgress>>;
 
 /** Why a table's rows cannot be derived from the log. */
-type Irreconcilable = 'no baseline was taken' | 'the table has no key' | 'not all operations are recorded';
+type Irreconcilable = 'no baseline was taken' | 'the table has no key' | 'not all operations are recorded' | 'columns are omitted or redacted';
 
 /** What is to be done about a table; `forget`: what is sealed of it is no base for anything any more. */
 export type Due = 'baseline' | 'reconcile' | 'forget';
@@ -55,9 +55,10 @@ export function dueOf({ oid, wanted, captured }: TableFacts, wal: SourceState, p
 }
 
 /** Undefined where the state before a gap can be replayed from the log. */
-function irreconcilable({ oid, key, operations }: CapturedTable, progress: BaselineProgress): Irreconcilable | undefined {
+function irreconcilable({ oid, key, operations, columns }: CapturedTable, progress: BaselineProgress): Irreconcilable | undefined {
   if (progress[oid] === undefined) return 'no baseline was taken';
   if (key.length === 0) return 'the table has no key';
+  if (columns !== undefined && (columns.rest !== undefined || columns.treated.some(({ mode }) => mode !== 'hash'))) return 'columns are omitted or redacted';
   return operations.length < 4 ? 'not all operations are recorded' : undefined;
 }
 

@@ -39,7 +39,7 @@ export async function runRound(options: RoundOptions, signal: AbortSignal): Prom
   const facts = await database.facts(signal);
   const snapshot = await database.openSnapshot(writer.origin, { atSlotStart: options.atSlotStart }, signal);
   try {
-    const tables = await snapshot.tables(settings.tables, signal);
+    const tables = await snapshot.tables(settings, signal);
     const source = baselineSource(wal.source);
     const state = writer.sourceState(source);
     const { incarnation } = wal.position;

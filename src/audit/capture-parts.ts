@@ -1,4 +1,5 @@
 // What the parts of a capture share: the transaction that is read, what is in force, and where entries go.
+import type { HashKeys } from '../model/audited-columns.ts';
 import type { Lsn } from '../model/branded.ts';
 import type { MessageKey, StreamEvent } from '../ports/audit-database.ts';
 import type { StatementStack } from './context.ts';
@@ -12,6 +13,7 @@ export interface CaptureParts {
   /** Address of this capture in our own messages. */
   readonly captureName: string;
   readonly key: MessageKey;
+  readonly hashKeys: HashKeys;
   readonly pending: PendingBatch;
   readonly statements: StatementStack;
   readonly readStatement: StatementReader;

@@ -34,6 +34,8 @@ export interface CaptureRun {
   readonly readUpTo: () => Lsn;
   readonly lagSeconds: () => number;
   readonly coverage: () => CoverageLook | undefined;
+  /** Keys of settings that are about to be written into the WAL. */
+  useKeys(settings: AuditSettings): void;
   /** New settings, which are in the WAL already. */
   follow(settings: AuditSettings): void;
   stop(): Promise<void>;
@@ -54,8 +56,9 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     throw error;
   });
   const name = { system: options.facts.systemIdentifier, database: options.facts.database, timeline: options.facts.timeline };
+  const hashKeys = new Map(options.settings.hashKeys);
   const outlook = outlookOf(writer, state.source);
-  const capture = createCapture({ name, captureName: database.captureName(writer.origin), key, state, maxBatchBytes: options.maxBatchBytes ?? defaultBatchBytes, outlook });
+  const capture = createCapture({ name, captureName: database.captureName(writer.origin), key, state, maxBatchBytes: options.maxBatchBytes ?? defaultBatchBytes, outlook, hashKeys });
   const check = state.marker === undefined ? undefined : createResumeCheck(state.marker, key);
 
   const outcome: { error?: unknown } = {};
@@ -96,6 +99,7 @@ export async function startRun(options: CaptureRunOptions, signal: AbortSignal):
     readUpTo: () => upTo(stream, capture, window),
     coverage: () => keeper.coverage(),
     lagSeconds: () => Math.ceil(window.oldestMs() / 1000),
+    useKeys: (settings) => settings.hashKeys?.forEach((hashKey, id) => hashKeys.set(id, hashKey)),
     follow: (settings) => keeper.follow(settings),
     stop: async () => {
       ended.resolve();
@@ -126,8 +130,12 @@ async function follow({ database, stream, capture, window, check, signal }: Foll
       if (event.type === 'relation' && !capture.knows(event.relation.oid)) {
         const { oid } = event.relation;
         capture.learn(oid, event.relation, await database.partition({ oid, xid }, signal));
-      }
-      capture.accept(event);
+        capture.accept(event);
+      } else if (event.type === 'relation' && capture.guards(event.relation.oid)) {
+        const { oid } = event.relation;
+        capture.accept(event);
+        capture.columnsAre(oid, await database.columns({ oid, xid }, signal));
+      } else capture.accept(event);
       if (capture.ready().bytes >= handOverBytes) await handOver(capture, window);
     }
     // A state without entries can wait: housekeeping hands it over within seconds.

@@ -1,8 +1,9 @@
 // From the decoded stream to entries: pure over events and source state, so every replay gives the same (DESIGN §5, §7).
 // Here is the frame, transactions and where they may be cut; rows are in row-capture.ts, our messages in message-effects.ts.
+import type { HashKeys, PresentColumns } from '../model/audited-columns.ts';
 import { type Lsn, zeroLsn } from '../model/branded.ts';
 import type { SourceState } from '../log/source-state.ts';
-import type { ConfiguredTable, DecodedTable, MessageKey, RelationShape, StreamEvent } from '../ports/audit-database.ts';
+import type { DecodedTable, FoundPartition, MessageKey, RelationShape, StreamEvent } from '../ports/audit-database.ts';
 import type { Batch } from '../ports/log-writer.ts';
 import type { CaptureParts, EventOf, Transaction } from './capture-parts.ts';
 import { createStatementStack } from './context.ts';
@@ -25,6 +26,8 @@ export interface CaptureOptions {
   readonly maxBatchBytes: number;
   /** See CaptureParts; when left out, no gap is said to be reconcilable. */
   readonly outlook?: CaptureParts['outlook'];
+  /** Of hashed columns; may grow while it is used. Where a key is missing, values are redacted. */
+  readonly hashKeys?: HashKeys;
 }
 
 export interface Capture {
@@ -38,7 +41,10 @@ export interface Capture {
   /** False for a relation whose place among partitions must be looked up first. */
   readonly knows: (oid: number) => boolean;
   /** The answer of that look-up; undefined: it is gone, so its rows are kept without attribution. */
-  learn(oid: number, shape: RelationShape, found: Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined): void;
+  learn(oid: number, shape: RelationShape, found: FoundPartition | undefined): void;
+  /** Whether the columns of a relation are to be looked up once it is described, and told by `columnsAre`. */
+  readonly guards: (oid: number) => boolean;
+  columnsAre(oid: number, present: PresentColumns | undefined): void;
   /** How often the catalog was changed by somebody, as far as read. */
   readonly catalogChanges: () => number;
   /** State as of what was read. */
@@ -60,7 +66,7 @@ class StreamCapture implements Capture {
   readonly #formatTime = createMicrosFormat();
   #lastTime = this.#formatTime(0n);
 
-  constructor({ name, captureName, key, state, maxBatchBytes, outlook }: CaptureOptions) {
+  constructor({ name, captureName, key, state, maxBatchBytes, outlook, hashKeys }: CaptureOptions) {
     this.#maxBatchBytes = maxBatchBytes;
     this.#parts = {
       name,
@@ -71,6 +77,7 @@ class StreamCapture implements Capture {
       statements: createStatementStack(),
       readStatement: createStatementReader(),
       progress: new SourceProgress(state),
+      hashKeys: hashKeys ?? new Map(),
     };
     this.#rows = new RowCapture(this.#parts);
   }
@@ -93,7 +100,9 @@ class StreamCapture implements Capture {
   }
 
   readonly ready: Capture['ready'] = () => this.#parts.pending.ready;
-  readonly tableOf: Capture['tableOf'] = (oid) => this.#parts.progress.tables.get(oid);
+  readonly tableOf: Capture['tableOf'] = (oid) => this.#rows.tableOf(oid);
+  readonly guards: Capture['guards'] = (oid) => this.#parts.progress.tables.get(oid)?.columns !== undefined;
+  readonly columnsAre: Capture['columnsAre'] = (oid, present) => this.#rows.columnsAre(oid, present);
   readonly knows: Capture['knows'] = (oid) => this.#parts.progress.tables.size === 0 || this.#parts.progress.tables.has(oid);
   readonly catalogChanges: Capture['catalogChanges'] = () => this.#parts.progress.catalogChanges;
   readonly state: Capture['state'] = () => this.#parts.progress.snapshot();

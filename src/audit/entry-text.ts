@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { maxEntryBytes } from '../log/bundle.ts';
 import { formatLsn, type Lsn } from '../model/branded.ts';
-import type { RelationShape } from '../ports/audit-database.ts';
+import type { ColumnTreatment } from '../model/audited-columns.ts';
+import type { DecodedTable, RelationShape } from '../ports/audit-database.ts';
 import { canonical } from './actor.ts';
 
 export interface SourceName {
@@ -116,15 +117,20 @@ export function objectMembers(schema: string, table: string, relation?: string):
 }
 
 /** What a `relation` entry says: columns in the table's order, types by PostgreSQL's names, the key. */
-export function relationJson(shape: RelationShape, key: readonly string[]): string {
+export function relationJson(shape: RelationShape, { key, treatments }: Pick<DecodedTable, 'key' | 'treatments'>): string {
   return canonical({
-    columns: shape.columns.map(({ name, type, typeModifier, identity }) => ({ identity, modifier: typeModifier, name, type })),
+    columns: shape.columns.map(({ name, type, typeModifier, identity }, position) => ({ identity, modifier: typeModifier, name, type, ...treatmentMembers(treatments?.[position]) })),
     key,
     oid: shape.oid,
     replicaIdentity: shape.replicaIdentity,
     schema: shape.schema,
     table: shape.table,
   });
+}
+
+function treatmentMembers(treatment: ColumnTreatment | undefined): object {
+  if (treatment === undefined) return {};
+  return treatment.mode === 'hash' ? { hashKey: treatment.keyId, treatment: 'hash' } : { treatment: treatment.mode };
 }
 
 /** RFC 3339 in UTC with microseconds, from microseconds since 1970. */

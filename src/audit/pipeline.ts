@@ -68,6 +68,7 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
     },
     configure: async (next, configureSignal) => {
       if (JSON.stringify(next) === JSON.stringify(settings)) return;
+      run.useKeys(next);
       const mended = await options.database.install(options.writer.origin, next, configureSignal);
       await options.database.emitConfiguration(options.writer.origin, next, mended, configureSignal);
       settings = next;

@@ -41,7 +41,7 @@ export async function reconcileTable(wanted: ReconciledTable, parts: ReconcilePa
   const { table, gaps } = wanted;
   const outcome = typeof found === 'string' ? { reconciled: false, why: found } : { differences: found, reconciled: true };
   const gap = canonical({ ...outcome, ids: idsOf(gaps), last: true, upTo: formatLsn(parts.snapshot.lsn) });
-  const object = await parts.entries.describe(table.shape, table.key);
+  const object = await parts.entries.describe(table);
   await parts.entries.add({ type: 'gap.reconciled', actor: unattributed, object, extra: { gap } });
   return typeof found === 'string' ? found : undefined;
 }
@@ -129,7 +129,7 @@ function differenceSealer({ table, gaps }: ReconciledTable, { entries }: Reconci
     const held = JSON.parse(after ?? before ?? '{}') as Record<string, unknown>;
     const key = canonical(Object.fromEntries(table.key.map((name) => [name, held[name]])));
     const change = [after === undefined ? [] : [`"after":${after}`], before === undefined ? [] : [`"before":${before}`]].flat().join(',');
-    const object = await entries.describe(table.shape, table.key);
+    const object = await entries.describe(table);
     await entries.add({ type: 'gap.reconciled', actor: unattributed, change: `{${change}}`, key, object, extra: { gap: canonical({ ids: idsOf(gaps), operation }) } });
   };
 }

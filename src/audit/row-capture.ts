@@ -1,6 +1,7 @@
 // The hot path: one change of one row → one entry, its relation's description sealed before it where that is new.
 import type { Lsn } from '../model/branded.ts';
-import type { ConfiguredTable, RelationShape } from '../ports/audit-database.ts';
+import { attributesOf, type PresentColumns, treatmentsOf } from '../model/audited-columns.ts';
+import type { DecodedTable, FoundPartition, RelationShape } from '../ports/audit-database.ts';
 import { unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type Transaction } from './capture-parts.ts';
 import { capturedConfiguration } from './captured-configuration.ts';
@@ -11,8 +12,13 @@ import type { CapturedTable } from './source-progress.ts';
 
 interface KnownShape {
   readonly shape: RelationShape;
+  /** Looked up after the description, while that table was in force: undefined was not found. */
+  looked: { readonly table: CapturedTable | undefined; readonly present: PresentColumns | undefined } | undefined;
+  /** What the decoder knows, and the table that it was made for. */
+  decoded: DecodedTable | undefined;
+  decodedFor: CapturedTable | undefined;
   /** What the three below were made for. */
-  key: readonly string[] | undefined;
+  describedFor: DecodedTable | undefined;
   json: string;
   digest: string;
   /** Members of `object` after the key. */
@@ -40,11 +46,30 @@ export class RowCapture {
   }
 
   describe(shape: RelationShape): void {
-    this.#shapes.set(shape.oid, { shape, key: undefined, json: '', digest: '', object: '' });
+    this.#shapes.set(shape.oid, { shape, looked: undefined, decoded: undefined, decodedFor: undefined, describedFor: undefined, json: '', digest: '', object: '' });
+  }
+
+  /** What is known now of a table that was just described. */
+  columnsAre(oid: number, present: PresentColumns | undefined): void {
+    const known = this.#shapes.get(oid);
+    if (known !== undefined) Object.assign(known, { looked: { table: this.#parts.progress.tables.get(oid), present }, decodedFor: undefined });
+  }
+
+  /** The same object until the configuration or the description changes. */
+  tableOf(oid: number): DecodedTable | undefined {
+    const table = this.#parts.progress.tables.get(oid);
+    if (table?.columns === undefined) return table;
+    const known = this.#shapes.get(oid);
+    if (known === undefined) return table;
+    if (known.decodedFor !== table || known.decoded === undefined) {
+      known.decodedFor = table;
+      known.decoded = { key: table.key, treatments: treatmentsOf(attributesIn(known, table), table.columns, this.#parts.hashKeys) };
+    }
+    return known.decoded;
   }
 
   /** A table that the configuration in force does not name: undefined when it is gone, so that its rows are kept without attribution. */
-  learn(oid: number, shape: RelationShape, found: Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined): void {
+  learn(oid: number, shape: RelationShape, found: FoundPartition | undefined): void {
     const { progress } = this.#parts;
     const learned = learnedTable(shape, found, progress.tables);
     const configuration = capturedConfiguration(progress.configuration);
@@ -71,7 +96,7 @@ export class RowCapture {
       current.seq++;
       return undefined;
     }
-    this.#sealRelation(known, table, { lsn, transaction: current });
+    this.#sealRelation(known, this.tableOf(relation) ?? table, { lsn, transaction: current });
     current.seq++;
     // A transaction says nothing of which table a statement named.
     const owner = table.context === 'Transaction' ? undefined : statements.ownerOf(relation, table.ancestors);
@@ -81,12 +106,12 @@ export class RowCapture {
   }
 
   /** The relation's description is sealed first where this one was not yet. */
-  #sealRelation(known: KnownShape, table: CapturedTable, at: { readonly lsn: Lsn; readonly transaction: Transaction }): void {
+  #sealRelation(known: KnownShape, table: DecodedTable, at: { readonly lsn: Lsn; readonly transaction: Transaction }): void {
     const { progress } = this.#parts;
     const { schema, table: name, oid } = known.shape;
-    if (known.digest === '' || known.key !== table.key) {
-      known.key = table.key;
-      known.json = relationJson(known.shape, table.key);
+    if (known.digest === '' || known.describedFor !== table) {
+      known.describedFor = table;
+      known.json = relationJson(known.shape, table);
       known.digest = digestOf(known.json);
       known.object = objectMembers(schema, name, known.digest);
     }
@@ -104,4 +129,13 @@ export class RowCapture {
     this.#lastPolicy = { digest, environment, policyEvidence, json };
     return json;
   }
+}
+
+/** A description that is older than the configuration holds for it, or another one would have followed. */
+function attributesIn({ shape, looked }: KnownShape, table: CapturedTable): readonly (number | undefined)[] {
+  const count = shape.columns.length;
+  const none = Array.from<undefined>({ length: count });
+  if (table.columns === undefined) return none;
+  if (looked?.table !== table) return attributesOf(count, table.columns, undefined);
+  return looked.present === undefined ? none : attributesOf(count, table.columns, looked.present);
 }

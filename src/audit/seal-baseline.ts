@@ -7,7 +7,7 @@ import type { BaselineEntries } from './baseline-entries.ts';
 /** Throws what reading and sealing throw; then no entry of this snapshot is the last one of the table. */
 export async function sealBaseline(table: SnapshotTable, { snapshot, entries }: { snapshot: Snapshot; entries: BaselineEntries }, signal: AbortSignal): Promise<void> {
   const id = `${formatLsn(snapshot.lsn)}/${table.shape.oid}`;
-  const object = await entries.describe(table.shape, table.key);
+  const object = await entries.describe(table);
   const each = canonical({ id });
   let rows = 0;
   let held: SnapshotRow | undefined;

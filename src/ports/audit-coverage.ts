@@ -12,7 +12,11 @@ export type CoverageProblem =
   | 'OperationsNotPublished'
   | 'Interrupted'
   | 'IdentityReduced'
-  | 'TriggerMissing';
+  | 'TriggerMissing'
+  | ColumnProblem;
+
+/** A column that is to be kept out of the log is not there as declared, or is part of the key; its values are kept out all the same. */
+export type ColumnProblem = 'ColumnMissing' | 'ColumnRenamed' | 'ColumnDropped' | 'KeyNotRecorded';
 
 /** Found on the capture itself rather than on a table. */
 export type InstallationProblem = 'FunctionReplaced' | 'EventTriggerMissing';
@@ -34,6 +38,8 @@ export interface TableCoverage {
   readonly declared: { readonly schema: string; readonly table: string };
   /** Empty when all is captured as declared. */
   readonly problems: readonly CoverageProblem[];
+  /** Declared columns that the problems are about. */
+  readonly columns?: readonly string[];
 }
 
 /** Kind, name, and what is in force: attributes, rights, or a digest. */

@@ -3,6 +3,7 @@ import type { ByteWriter } from '../log/byte-writer.ts';
 import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
 import type { EnvironmentReport, CoverageProblem, MendedCoverage, TableCoverage } from './audit-coverage.ts';
+import type { ColumnTreatment, ConfiguredColumns, NamedColumns, PresentColumns } from '../model/audited-columns.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { RelationShape } from './relation-shape.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -23,6 +24,14 @@ export interface ConfiguredTable {
   readonly policyDigest: string | null;
   /** Rows belong to what their transaction said of itself at its begin; to their statement when left out. */
   readonly context?: 'Transaction';
+  /** Where values of columns are not recorded as they are. */
+  readonly columns?: ConfiguredColumns;
+}
+
+/** A table that appeared while its root was captured. */
+export interface FoundPartition extends Pick<ConfiguredTable, 'ancestors' | 'key'> {
+  /** Its own and its ancestors', by OID. */
+  readonly columns: ReadonlyMap<number, NamedColumns>;
 }
 
 /** What is captured from a point in the WAL on; written there as an authenticated message. */
@@ -99,6 +108,8 @@ export interface RowBytes {
 export interface DecodedTable {
   /** Columns of the primary key; empty without one. */
   readonly key: readonly string[];
+  /** By position in the relation's description; undefined for values that are recorded as they are. */
+  readonly treatments?: readonly (ColumnTreatment | undefined)[];
 }
 
 export type StreamEvent =
@@ -164,7 +175,9 @@ export interface AuditDatabase {
   emitConfiguration(logOrigin: string, settings: AuditSettings, mended: readonly MendedCoverage[], signal: AbortSignal): Promise<void>;
   emitMarker(logOrigin: string, nonce: string, signal: AbortSignal): Promise<void>;
   /** A table that the configuration in force does not name yet, such as a new partition, first written by this transaction; undefined when it is gone already. */
-  partition(made: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<Pick<ConfiguredTable, 'ancestors' | 'key'> | undefined>;
+  partition(made: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<FoundPartition | undefined>;
+  /** Columns of a table at the commit of that transaction or later; undefined when it is gone already, or that cannot be told. */
+  columns(of: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<PresentColumns | undefined>;
   decoder(tableOf: (oid: number) => DecodedTable | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
 }

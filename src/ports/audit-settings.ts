@@ -1,5 +1,7 @@
 // What the AuditPolicies of one database and one log declare together.
 
+import type { DeclaredColumn, HashKeys } from '../model/audited-columns.ts';
+
 /** A table as an AuditPolicy declares it. */
 export interface AuditedTable {
   readonly schema: string;
@@ -9,6 +11,8 @@ export interface AuditedTable {
   readonly baseline?: true;
   /** Rows belong to what the transaction says of itself, without any trigger; to their statement when left out. */
   readonly context?: 'Transaction';
+  /** Columns whose values are not recorded as they are, by name; each once. */
+  readonly columns?: readonly DeclaredColumn[];
 }
 
 /** The union of what the AuditPolicies of one database and one log declare: one slot, one source. */
@@ -19,4 +23,6 @@ export interface AuditSettings {
   readonly connection?: string;
   /** Whether DDL, rights and roles are recorded; Ignore when left out. What is done to the capture itself always is. */
   readonly schemaChanges?: 'Record' | 'Ignore';
+  /** Of the hashed columns. A Map, so that it is written nowhere by mistake: as JSON it is `{}`. */
+  readonly hashKeys?: HashKeys;
 }

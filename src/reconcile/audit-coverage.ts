@@ -21,12 +21,18 @@ const nextOf: Readonly<Record<CoverageProblem, string>> = {
   Interrupted: 'it was not captured for a while, which is sealed as a gap',
   IdentityReduced: 'its replica identity gives no complete before-images, which is taken back',
   TriggerMissing: 'its rows have no actor while its statement triggers are missing; they are put back',
+  ColumnMissing: 'a column that is to be kept out of the log was never found, so all of its columns are redacted: correct the name in the AuditPolicy',
+  ColumnRenamed: 'a column that is to be kept out of the log has another name now; it is still kept out: name it in the AuditPolicy as it is called',
+  ColumnDropped: 'a column that is to be kept out of the log was dropped: take it out of the AuditPolicy',
+  KeyNotRecorded: 'a column of its key is omitted or redacted, so its rows cannot be told apart: hash it instead',
 };
 
 type Coverage = NonNullable<AuditStatus['coverage']>;
 
 /** Rows of such a table are captured all the same. */
-const harmless: ReadonlySet<CoverageProblem> = new Set<CoverageProblem>(['Interrupted', 'IdentityReduced', 'TriggerMissing']);
+const harmless: ReadonlySet<CoverageProblem> = new Set<CoverageProblem>([
+  'Interrupted', 'IdentityReduced', 'TriggerMissing', 'ColumnMissing', 'ColumnRenamed', 'ColumnDropped', 'KeyNotRecorded',
+]);
 
 /** The tables of this policy alone: others of the same capture may belong to somebody else. */
 function tablesOf(spec: AuditPolicySpec, { tables }: Coverage): readonly TableCoverage[] {
@@ -74,9 +80,13 @@ function schemaChanges({ schemaChanges: asked }: AuditPolicySpec, { eventTrigger
 }
 
 function describe(broken: readonly TableCoverage[]): string {
-  const named = broken.slice(0, maxNamed).map((table) => `${nameOf(table)}: ${table.problems.map((problem) => nextOf[problem]).join('; ')}`);
+  const named = broken.slice(0, maxNamed).map((table) => `${nameOf(table)}${columnsOf(table)}: ${table.problems.map((problem) => nextOf[problem]).join('; ')}`);
   const more = broken.length > maxNamed ? [`and ${broken.length - maxNamed} more, see status.coverage`] : [];
   return [...named, ...more].join(' — ');
+}
+
+function columnsOf({ columns }: TableCoverage): string {
+  return columns === undefined ? '' : ` (${columns.join(', ')})`;
 }
 
 function nameOf({ schema, table }: TableCoverage): string {

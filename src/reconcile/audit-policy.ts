@@ -3,7 +3,8 @@ import { abandonAnnotation } from '../model/annotations.ts';
 import { describeError, RowsealError } from '../model/errors.ts';
 import { type AuditPolicyStatus, describeObject, type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
 import type { AuditKeeper, AuditStatus } from '../ports/audit-runtime.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { AuditSettings } from '../ports/audit-settings.ts';
+import type { Clock, Randomness } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -14,6 +15,7 @@ import type { AuditGroups } from './audit-groups.ts';
 import { auditSettings } from './audit-settings.ts';
 import { slotConditions } from './audit-slot.ts';
 import { baselineCondition } from './baseline-condition.ts';
+import { hashKeysOf } from './hash-keys.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
 import type { OpenLogs } from './open-logs.ts';
@@ -28,6 +30,7 @@ export interface AuditPolicyOptions {
   readonly keeper: AuditKeeper;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly randomness: Randomness;
   readonly logger: Logger;
 }
 
@@ -85,7 +88,7 @@ async function audit(policy: Policy, context: Context): Promise<ReconcileOutcome
     if (missing !== undefined) return await report(policy, missing, context);
     await refuseUngranted(policy, context);
     const parts = partsOf(policy, options);
-    const settings = auditSettings(await grantedMembers(group, context));
+    const settings = await settingsOf(await grantedMembers(group, context), context);
     const running = await options.groups.ensure(group, { ...parts, settings }, signal);
     const status = await running.status(signal);
     options.metrics.captured(policy.metadata, status);
@@ -107,6 +110,10 @@ async function report(policy: Policy, readiness: Readiness, { options, signal }:
 
 function warn(policy: Policy, readiness: Readiness, cluster: Cluster): void {
   if (!isSaidAlready(policy, readiness)) cluster.notify(policy, { type: 'Warning', reason: readiness.reason, action: 'Audit', message: readiness.message });
+}
+
+async function settingsOf(members: readonly Policy[], { options, signal }: Context): Promise<AuditSettings> {
+  return auditSettings(members, await hashKeysOf(members, { cluster: options.cluster, randomness: options.randomness, signal }));
 }
 
 /** A policy that may not audit must not widen, or break, what the others of its group declare. */
@@ -168,7 +175,7 @@ async function follow(last: { group: string; databaseKey: ObjectKey; logKey: Obj
   else if (members.length === 0) {
     const reason = membersOf(last.group, options.cluster).length === 0 ? 'PolicyDeleted' : 'GrantWithdrawn';
     await options.groups.end(last.group, { database, log, reason }, signal);
-  } else await options.groups.ensure(last.group, { database, log, settings: auditSettings(members) }, signal);
+  } else await options.groups.ensure(last.group, { database, log, settings: await settingsOf(members, { options, signal }) }, signal);
 }
 
 async function remove(policy: Policy, context: Context): Promise<ReconcileOutcome> {

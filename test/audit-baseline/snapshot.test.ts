@@ -5,7 +5,7 @@ import { createSnapshots } from '../../src/adapters/postgres/snapshots.ts';
 import { systemRandomness } from '../../src/cli/system.ts';
 import { RowsealError } from '../../src/model/errors.ts';
 import type { Snapshot, SnapshotRow } from '../../src/ports/snapshot.ts';
-import { type AuditedDatabase, connected, openAuditedDatabase, silentLogger, until } from '../parts/audited-database.ts';
+import { type AuditedDatabase, auditSettings, connected, openAuditedDatabase, silentLogger, until } from '../parts/audited-database.ts';
 import { installationOf, type Postgres, startPostgres } from '../parts/postgres.ts';
 
 const origin = 'test.example/snapshot';
@@ -28,7 +28,7 @@ describe.each([15, 18] as const)('snapshots of PostgreSQL %s', (major) => {
   });
 
   const opened = (): Promise<Snapshot> => database.audit.openSnapshot(origin, { atSlotStart: false }, signal);
-  const tablesOf = async (snapshot: Snapshot, ...names: string[]) => snapshot.tables(names.map((table) => ({ schema: 'public', table })), signal);
+  const tablesOf = async (snapshot: Snapshot, ...names: string[]) => snapshot.tables(auditSettings(names), signal);
   const rowsOf = async (snapshot: Snapshot, table: string): Promise<readonly SnapshotRow[]> => {
     const [found] = await tablesOf(snapshot, table);
     if (found === undefined) throw new Error(`no table ${table}`);

@@ -11,7 +11,11 @@ export const goodSpecs: Readonly<Record<KindName, Json>> = {
     rules: [{ name: 'tenant', roles: ['app'], commands: ['All'], using: { all: [{ column: 'tenant_id', op: 'Eq', claim: ['tenant_id'] }] } }],
   },
   AuditLog: { origin: 'rowseal.example.com/shop', storage: { filesystem: { path: '/var/log/shop' } } },
-  AuditPolicy: { databaseRef: { name: 'shop' }, logRef: { name: 'shop' }, tables: [{ name: 'orders', schema: 'public', tables: ['orders'] }] },
+  AuditPolicy: {
+    databaseRef: { name: 'shop' },
+    logRef: { name: 'shop' },
+    tables: [{ name: 'orders', schema: 'public', tables: ['orders'], columns: { omit: ['card'], hash: ['email'], redact: ['note'] } }],
+  },
 };
 
 export const signedSpec = { ...goodSpecs.DatabaseConnection, claims: { type: 'Signed', setting: 'shop.token', signed: { keySecretRef: { name: 'shop-claims' }, bind: 'Session' } } };
@@ -91,6 +95,11 @@ export const badCases: readonly BadCase[] = [
     before: goodSpecs.RowPolicy,
     spec: { ...goodSpecs.RowPolicy, databaseRef: { name: 'shop', namespace: 'other' } },
   },
+  ...[
+    { message: 'a column stands in only one of omit, hash and redact', columns: { omit: ['card'], hash: ['email'], redact: ['note', 'card'] } },
+    { message: 'a column stands in only one of omit, hash and redact', columns: { hash: ['email'], redact: ['email'] } },
+    { message: 'name at least one column in omit, hash or redact', columns: {} },
+  ].map(({ message, columns }) => ({ kind: 'AuditPolicy' as const, message, spec: { ...goodSpecs.AuditPolicy, tables: [{ name: 'orders', schema: 'public', tables: ['orders'], columns }] } })),
   {
     kind: 'AuditPolicy',
     message: 'the reference to the AuditLog is immutable; delete and recreate the object instead',

@@ -1,6 +1,7 @@
 // What the catalog says of the audited tables: partitions, keys, policies, and what of the capture each of them has.
 import type { ConfiguredTable } from '../../ports/audit-database.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
+import { readColumns, type ResolvedColumns } from './column-catalog.ts';
 import { inheritsSql, triggersStandSql, triggersThereSql } from './coverage-triggers.ts';
 import type { RunQuery } from './session.ts';
 
@@ -28,6 +29,8 @@ export interface CatalogTable extends Omit<ConfiguredTable, 'policyDigest'> {
   /** Identity of the rows that make it captured, now and when that was recorded: it differs when something went away and came back in between. */
   readonly pieces: string;
   readonly recordedPieces: string | null;
+  /** Where columns are declared whose values are not recorded as they are. */
+  readonly resolvedColumns?: ResolvedColumns;
 }
 
 export interface AuditCatalog {
@@ -36,13 +39,13 @@ export interface AuditCatalog {
   readonly absent: readonly { readonly schema: string; readonly table: string; readonly problem: 'Missing' | 'NotATable' }[];
 }
 
-/** A declared name means the table that bears it, or else the one that was recorded under it: a rename takes nobody out of the log. */
 /** Every operation of the tables themselves, and their generated columns where the server can send them (PostgreSQL 18). */
 export function publishesAllSql(publication: string): string {
   const generated = `coalesce(to_jsonb(${publication}) ->> 'pubgencols', 's') = 's'`;
   return `${['pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate'].map((column) => `${publication}.${column}`).join(' and ')} and not ${publication}.pubviaroot and ${generated}`;
 }
 
+/** A declared name means the table that bears it, or else the one that was recorded under it: a rename takes nobody out of the log. */
 const tablesSql = ({ digest, recorded }: Installed) => `
 with declared as (
   select d.s, d.t, d.n from unnest($1::text[], $2::text[]) with ordinality as d(s, t, n)
@@ -114,9 +117,11 @@ export async function readCatalog(query: RunQuery, name: string, settings: Audit
     settings.tables.map((table) => table.table),
     name,
   ]);
+  const tables = rows.map((row) => catalogTable(row, settings));
+  const columns = await readColumns(query, name, { tables: tables.map((table, index) => ({ ...table, entries: rows[index]?.entries ?? [] })), settings });
   const found = new Set(rows.filter((row) => row.declared).flatMap((row) => row.entries));
   const missing = settings.tables.filter((_table, index) => !found.has(index + 1));
-  return { tables: rows.map((row) => catalogTable(row, settings)), absent: await absentTables(query, missing) };
+  return { tables: tables.map((table) => withColumns(table, columns.get(table.oid))), absent: await absentTables(query, missing) };
 }
 
 function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
@@ -133,6 +138,10 @@ function catalogTable(row: Row, settings: AuditSettings): CatalogTable {
     recordedPieces: row.recorded_pieces,
     operations: (['Insert', 'Update', 'Delete', 'Truncate'] as const).filter((operation) => operations.has(operation)),
   };
+}
+
+function withColumns(table: CatalogTable, resolved: ResolvedColumns | undefined): CatalogTable {
+  return resolved === undefined ? table : { ...table, columns: resolved.columns, resolvedColumns: resolved };
 }
 
 /** A view or a foreign table bears the name, or nothing does. */

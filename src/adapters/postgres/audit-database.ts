@@ -13,7 +13,7 @@ import type { Fence } from './fence.ts';
 import { guardByFence } from './fence-audit.ts';
 import { eventObjectsOf, installAudit, removeAudit } from './install-audit.ts';
 import { nextProofStep, takeProofStep } from './message-proof.ts';
-import { findPartition } from './new-partition.ts';
+import { findColumns, findPartition } from './new-partition.ts';
 import { createDecoder } from './pgoutput.ts';
 import { quoteLiteral } from './quote.ts';
 import { openStream } from './replication.ts';
@@ -41,25 +41,9 @@ const takeoverPauseMs = 200;
 export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
   const { session, facts, target, randomness, logger } = parts;
   const fence = guardByFence(session, parts.fence);
-  const object = describeTarget(target);
   const { claims } = target;
   const nameOf = (origin: string) => captureName(facts, origin);
-  /** Runs alone on the session; errors say what was being done. Whoever was fenced off has nothing left to do with it. */
-  const run = async <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction = false): Promise<T> => {
-    try {
-      if (!transaction) return await session.exclusively(action, signal);
-      await fence.ensure(signal);
-      return await session.transaction(async (query) => {
-        await fence.require(query);
-        await query(`set local lock_timeout = ${quoteLiteral(`${lockTimeoutMs}ms`)}`);
-        return action(query);
-      }, signal);
-    } catch (error) {
-      if (error instanceof RowsealError && error.code === 'Fenced') await fence.giveUp();
-      signal.throwIfAborted();
-      throw statementError(error, doing, object);
-    }
-  };
+  const run = createTurns({ session, fence, object: describeTarget(target) });
   const coverage = createCoverage({ claims });
   const snapshots = createSnapshots({ target, versionNumber: facts.versionNumber, randomness, logger });
 
@@ -94,11 +78,33 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
     decoder: createDecoder,
     partition: (made, signal) => findPartition((action) => run('looking a partition up', signal, action), made, signal),
+    columns: (of, signal) => findColumns((action) => run('looking columns up', signal, action), of, signal),
     stream: (origin, from, signal) => {
       const name = nameOf(origin);
       logger.debug({ slot: name, from: formatLsn(from) }, 'starting to stream');
       return takeOver(() => openStream({ target, name, from }, signal), signal);
     },
+  };
+}
+
+type Turn = <T>(doing: string, signal: AbortSignal, action: (query: RunQuery) => Promise<T>, transaction?: boolean) => Promise<T>;
+
+/** Each runs alone on the session; errors say what was being done. Whoever was fenced off has nothing left to do with it. */
+function createTurns({ session, fence, object }: { session: Session; fence: ReturnType<typeof guardByFence>; object: string }): Turn {
+  return async (doing, signal, action, transaction = false) => {
+    try {
+      if (!transaction) return await session.exclusively(action, signal);
+      await fence.ensure(signal);
+      return await session.transaction(async (query) => {
+        await fence.require(query);
+        await query(`set local lock_timeout = ${quoteLiteral(`${lockTimeoutMs}ms`)}`);
+        return action(query);
+      }, signal);
+    } catch (error) {
+      if (error instanceof RowsealError && error.code === 'Fenced') await fence.giveUp();
+      signal.throwIfAborted();
+      throw statementError(error, doing, object);
+    }
   };
 }
 

@@ -42,22 +42,28 @@ export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings
 
 export function standsComplete({ tables }: AuditCatalog, settings: AuditSettings): boolean {
   // A table that nobody can capture any more is to be taken out of the configuration: that, too, is something to install.
-  return tables.every((table) => (obstacle(table, settings) === undefined ? table.recorded && !table.triggersUnused && mendableProblems(table, settings).length === 0 : !table.recorded));
+  return tables.every((table) => (obstacle(table, settings) === undefined ? stands(table, settings) : !table.recorded));
+}
+
+function stands(table: CatalogTable, settings: AuditSettings): boolean {
+  return table.recorded && !table.triggersUnused && table.resolvedColumns?.recorded !== false && mendableProblems(table, settings).length === 0;
 }
 
 /** Every declared table, and every partition with a problem of its own. */
 export function coverageOf({ tables, absent }: AuditCatalog, settings: AuditSettings): readonly TableCoverage[] {
   const present = tables.flatMap((table) => {
     const stands = obstacle(table, settings);
-    const problems = stands === undefined ? mendableProblems(table, settings) : [stands];
+    const ofColumns = table.resolvedColumns?.problems ?? [];
+    const problems = [...(stands === undefined ? mendableProblems(table, settings) : [stands]), ...new Set(ofColumns.map(({ problem }) => problem))];
     const { schema, table: name, operations, declaredAs } = table;
-    return table.declared || problems.length > 0 ? [{ schema, table: name, operations, declared: { schema: declaredAs.schema, table: declaredAs.table }, problems }] : [];
+    const columns = ofColumns.length === 0 ? {} : { columns: ofColumns.map(({ column }) => column) };
+    return table.declared || problems.length > 0 ? [{ schema, table: name, operations, declared: { schema: declaredAs.schema, table: declaredAs.table }, problems, ...columns }] : [];
   });
   return [...present, ...absent.map(({ schema, table, problem }) => ({ schema, table, operations: [], declared: { schema, table }, problems: [problem] }))];
 }
 
-function configuredTable({ oid, schema, table, ancestors, key, operations, policyDigest, context }: CatalogTable): CaptureConfiguration['tables'][number] {
-  return { oid, schema, table, ancestors, key, operations, policyDigest, ...(context === undefined ? {} : { context }) };
+function configuredTable({ oid, schema, table, ancestors, key, operations, policyDigest, context, columns }: CatalogTable): CaptureConfiguration['tables'][number] {
+  return { oid, schema, table, ancestors, key, operations, policyDigest, ...(context === undefined ? {} : { context }), ...(columns === undefined ? {} : { columns }) };
 }
 
 interface Configured {

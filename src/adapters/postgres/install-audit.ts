@@ -5,6 +5,7 @@ import type { AuditSettings } from '../../ports/audit-settings.ts';
 import { type AuditCatalog, type CatalogTable, publishesAllSql, readCatalog } from './audit-catalog.ts';
 import { policyDdlObjects } from './audit-functions.ts';
 import { bornPartitionObjects } from './born-partitions.ts';
+import { rememberColumns } from './column-catalog.ts';
 import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
 import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
 import { grantObjects, type Installable, installable, restoreMessages, revokeMessages } from './message-proof.ts';
@@ -167,6 +168,7 @@ async function record(query: RunQuery, { tables }: AuditCatalog, { name, setting
       [name, oid, pieces, declared ? declaredAs.schema : null, declared ? declaredAs.table : null],
     );
   }
+  await rememberColumns(query, name, captured.map(({ oid, resolvedColumns }) => ({ oid, known: resolvedColumns?.known ?? [] })));
 }
 
 /** What they do matters to nobody who only asks for their names. */
@@ -187,6 +189,7 @@ export async function removeAudit(query: RunQuery, name: string): Promise<void> 
   for (const table of tables) for (const statement of dropTriggersSql(quoteTable(table))) await query(statement);
   await query('delete from rowseal.audited where capture = $1', [name]);
   await query('delete from rowseal.audit_environment where capture = $1', [name]);
+  await query('delete from rowseal.audited_column where capture = $1', [name]);
   const [left] = await query<{ captures: boolean }>('select exists (select from rowseal.audited) as captures');
   if (left?.captures === true || !there.superuser) return;
   // With the last capture nobody reads what they say.

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { auditObjects } from './audit-functions.ts';
+import { auditedColumnTableSql } from './column-catalog.ts';
 import { environmentTableSql } from './environment.ts';
 import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral } from './quote.ts';
@@ -41,7 +42,7 @@ export async function installable(query: RunQuery, claims: ClaimsConfiguration, 
     closes: superuser ? 'Nested' : 'Always',
     encoding: row?.encoding ?? 'UTF8',
   };
-  const objects = [...auditObjects(functions), ...environmentTableSql];
+  const objects = [...auditObjects(functions), ...environmentTableSql, ...auditedColumnTableSql];
   const eventObjects = eventObjectsOf(functions);
   const version = `rowseal audit ${createHash('sha256').update([...objects, ...eventObjects].join('\n')).digest('hex')}`;
   return { functions, superuser, objects, eventObjects, version };

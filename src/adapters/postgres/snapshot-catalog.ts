@@ -1,6 +1,9 @@
 // Which tables a snapshot holds, described as the stream would describe them (pgoutput, Relation and Type messages).
+import { attributesOf, treatmentsOf } from '../../model/audited-columns.ts';
 import type { RelationShape } from '../../ports/audit-database.ts';
+import type { AuditSettings } from '../../ports/audit-settings.ts';
 import type { SnapshotTable } from '../../ports/snapshot.ts';
+import { readColumns } from './column-catalog.ts';
 import type { RunQuery } from './run-query.ts';
 
 const identities = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
@@ -44,10 +47,17 @@ interface Row {
   readonly columns: readonly (readonly [name: string, type: number, schema: string, typeName: string, modifier: number])[];
 }
 
-/** `publication` tells whether generated columns are part of a row. */
-export async function readSnapshotTables(query: RunQuery, declared: readonly { readonly schema: string; readonly table: string }[], publication: string): Promise<readonly SnapshotTable[]> {
+/** `publication`, which bears the name of the capture, tells whether generated columns are part of a row. */
+export async function readSnapshotTables(query: RunQuery, settings: Pick<AuditSettings, 'tables' | 'hashKeys'>, publication: string): Promise<readonly SnapshotTable[]> {
+  const declared = settings.tables;
   const rows = await query<Row>(tablesSql, [declared.map((table) => table.schema), declared.map((table) => table.table), publication]);
-  return rows.map((row) => ({ declared: row.declared, key: row.key, shape: shapeOf(row) }));
+  const tables = rows.map((row) => ({ oid: Number(row.oid), entries: row.declared.map((index) => index + 1), ancestors: [], key: row.key }));
+  const resolved = await readColumns(query, publication, { tables, settings });
+  return rows.map((row) => {
+    const found = resolved.get(Number(row.oid));
+    const treatments = found === undefined ? {} : { treatments: treatmentsOf(attributesOf(row.columns.length, found.columns, undefined), found.columns, settings.hashKeys ?? new Map()) };
+    return { declared: row.declared, key: row.key, shape: shapeOf(row), ...treatments };
+  });
 }
 
 function shapeOf({ oid, schema, table, identity, identified, columns }: Row): RelationShape {

@@ -1,6 +1,8 @@
 // A line of COPY's text format as the canonical JSON that the stream's rows have (PostgreSQL, COPY, Text Format).
 import { isUtf8 } from 'node:buffer';
+import { type ColumnTreatment, hidesValue } from '../../model/audited-columns.ts';
 import type { SnapshotRow, SnapshotTable } from '../../ports/snapshot.ts';
+import { treatedJson } from './column-value.ts';
 
 const tab = 0x09;
 const newline = 0x0a;
@@ -18,15 +20,18 @@ const escapes: ReadonlyMap<number, number> = new Map([
 export type RowParser = (line: Buffer) => SnapshotRow;
 
 /** Columns in the table's order, as the COPY names them. */
-export function rowParser({ shape, key }: SnapshotTable): RowParser {
+export function rowParser({ shape, key, treatments }: SnapshotTable): RowParser {
   const names = shape.columns.map((column) => column.name);
   const sorted = names.map((_name, index) => index).sort((a, b) => compare(names[a] ?? '', names[b] ?? ''));
   const labels = names.map((name) => `${JSON.stringify(name)}:`);
-  const keyPositions = sorted.filter((index) => isKey(index));
+  const written = sorted.filter((index) => treatments?.[index]?.mode !== 'omit');
+  const ofKey = sorted.filter((index) => isKey(index));
+  // Rows could not be told apart by what is not written.
+  const keyPositions = ofKey.some((index) => hidesValue(treatments?.[index])) ? [] : ofKey;
   const objectOf = (positions: readonly number[], values: readonly string[]): string => `{${positions.map((at) => `${labels[at] ?? ''}${values[at] ?? 'null'}`).join(',')}}`;
   return (line) => {
-    const values = fieldsOf(line);
-    return { row: objectOf(sorted, values), key: keyPositions.length === 0 ? undefined : objectOf(keyPositions, values) };
+    const values = fieldsOf(line, treatments);
+    return { row: objectOf(written, values), key: keyPositions.length === 0 ? undefined : objectOf(keyPositions, values) };
   };
 
   /** The primary key where there is one; else the replica identity, unless that is the whole row. */
@@ -37,21 +42,23 @@ export function rowParser({ shape, key }: SnapshotTable): RowParser {
 }
 
 /** JSON text of each field. */
-function fieldsOf(line: Buffer): string[] {
+function fieldsOf(line: Buffer, treatments: SnapshotTable['treatments']): string[] {
   const end = line.at(-1) === newline ? line.length - 1 : line.length;
   const fields: string[] = [];
   for (let start = 0; start <= end; ) {
     const found = line.indexOf(tab, start);
     const stop = found < 0 || found > end ? end : found;
-    fields.push(fieldJson(line.subarray(start, stop)));
+    fields.push(fieldJson(line.subarray(start, stop), treatments?.[fields.length]));
     start = stop + 1;
   }
   return fields;
 }
 
-function fieldJson(field: Buffer): string {
-  if (field.length === 2 && field[0] === backslash && field[1] === 0x4e) return 'null';
+function fieldJson(field: Buffer, treatment: ColumnTreatment | undefined): string {
+  const isNull = field.length === 2 && field[0] === backslash && field[1] === 0x4e;
   const bytes = field.includes(backslash) ? unescaped(field) : field;
+  if (treatment !== undefined) return treatedJson(treatment, isNull ? null : bytes);
+  if (isNull) return 'null';
   // A database without an encoding may hold anything; nothing of it may be lost.
   return isUtf8(bytes) ? JSON.stringify(bytes.toString('utf8')) : `{"base64":"${bytes.toString('base64')}"}`;
 }

@@ -1,8 +1,10 @@
 // Tuples of pgoutput straight to canonical JSON bytes (RFC 8785): names sorted and escaped once a relation, no object a column.
 import type { ByteWriter } from '../../log/byte-writer.ts';
 import { writeJsonText } from '../../log/json-bytes.ts';
+import { type ColumnTreatment, hidesValue } from '../../model/audited-columns.ts';
 import type { DecodedTable, RelationShape } from '../../ports/audit-database.ts';
 import { type ByteReader, malformed } from './byte-reader.ts';
+import { treatedJson } from './column-value.ts';
 
 /** What is prepared once for each relation that the stream describes. */
 export interface RelationPlan {
@@ -18,6 +20,8 @@ export interface RelationPlan {
   table: DecodedTable | undefined;
   /** Positions of the key's columns, sorted by name; empty without a key. */
   key: readonly number[];
+  /** By position, where values are not recorded as they are. */
+  treatments: readonly (ColumnTreatment | undefined)[] | undefined;
 }
 
 const nullLength = -1;
@@ -74,17 +78,20 @@ export class Tuple {
 
   /** The JSON object of these columns; those that were not sent are left out. */
   write(writer: ByteWriter, source: Buffer, { plan, positions }: { readonly plan: RelationPlan; readonly positions: readonly number[] }): void {
+    const { treatments } = plan;
     writer.ensure(this.#bytes);
     writer.byte(0x7b);
     let first = true;
     for (let index = 0; index < positions.length; index++) {
       const position = positions[index] ?? 0;
       const length = this.#lengths[position] ?? unsentLength;
-      if (length === unsentLength) continue;
+      const treatment = treatments?.[position];
+      if (treatment === undefined ? length === unsentLength : isLeftOut(treatment, length)) continue;
       if (first) first = false;
       else writer.byte(0x2c);
       writer.bytes(plan.labels[position] ?? nullText);
-      if (length === nullLength) writer.bytes(nullText);
+      if (treatment !== undefined) writer.text(treatedJson(treatment, length < 0 ? null : source.subarray(this.#starts[position], (this.#starts[position] ?? 0) + length)));
+      else if (length === nullLength) writer.bytes(nullText);
       else writeJsonText(writer, source, this.#starts[position] ?? 0, length);
     }
     writer.byte(0x7d);
@@ -103,6 +110,7 @@ export function planRelation(shape: RelationShape): RelationPlan {
     identity: sorted.filter((index) => shape.columns[index]?.identity === true),
     table: undefined,
     key: [],
+    treatments: undefined,
   };
   resolveTable(plan, undefined);
   return plan;
@@ -115,12 +123,21 @@ export function resolveTable(plan: RelationPlan, table: DecodedTable | undefined
   const known = plan.sorted.filter((position) => wanted.has(plan.shape.columns[position]?.name ?? ''));
   if (wanted.size > 0 && known.length === wanted.size) plan.key = known;
   else plan.key = plan.shape.replicaIdentity === 'full' ? [] : plan.identity;
+  plan.treatments = table?.treatments;
+  // Rows could not be told apart by what is not written.
+  if (plan.key.some((position) => hidesValue(plan.treatments?.[position]))) plan.key = [];
+}
+
+/** A redacted column is written whatever was sent, a hashed one like any other. */
+function isLeftOut({ mode }: ColumnTreatment, length: number): boolean {
+  return mode === 'omit' || (mode === 'hash' && length === unsentLength);
 }
 
 /** Names of the columns that were not sent as a JSON array, or undefined when all were. */
 export function unsentJson(tuple: Tuple, plan: RelationPlan): string | undefined {
   if (tuple.whole) return undefined;
-  return JSON.stringify(plan.sorted.filter((position) => !tuple.sent(position)).map((position) => plan.shape.columns[position]?.name));
+  const unsent = plan.sorted.filter((position) => !tuple.sent(position) && !hidesValue(plan.treatments?.[position]));
+  return unsent.length === 0 ? undefined : JSON.stringify(unsent.map((position) => plan.shape.columns[position]?.name));
 }
 
 /** By UTF-16 code units, as RFC 8785 §3.2.3 sorts. */

@@ -1,7 +1,42 @@
 // Schema of AuditPolicy: which changes are recorded, and where (DESIGN §3).
 import { Type } from 'typebox';
-import { entryName, integer, list, mapList, oneOf, sqlName } from './build.ts';
+import { entryName, integer, list, mapList, oneOf, rules, sqlName } from './build.ts';
 import { conditions, names, objectRef, observedGeneration } from './common.ts';
+
+interface Columns {
+  readonly omit?: readonly string[];
+  readonly hash?: readonly string[];
+  readonly redact?: readonly string[];
+}
+
+const overlap = (a: readonly string[] = [], b: readonly string[] = []): boolean => a.some((column) => b.includes(column));
+
+function columnNames(description: string) {
+  return list(Type.String({ minLength: 1, maxLength: 63 }), description, 64);
+}
+
+const columns = Type.Object(
+  {
+    omit: Type.Optional(columnNames('Columns that entries do not have at all.')),
+    hash: Type.Optional(columnNames("Columns whose values are HMAC-SHA256 under the policy's key, kept in the Secret <name>-hash-key: equal values stay comparable without being readable.")),
+    redact: Type.Optional(columnNames('Columns of whose values entries say nothing, not even whether they are NULL.')),
+  },
+  {
+    description: 'Columns whose values never leave the operator as they are.',
+    ...rules(
+      {
+        rule: '(has(self.omit) ? self.omit.size() : 0) + (has(self.hash) ? self.hash.size() : 0) + (has(self.redact) ? self.redact.size() : 0) > 0',
+        message: 'name at least one column in omit, hash or redact',
+        holds: (self: Columns) => [self.omit, self.hash, self.redact].some((list) => list !== undefined),
+      },
+      {
+        rule: "(!has(self.omit) || !has(self.hash) || !self.omit.exists(c, c in self.hash)) && (!has(self.omit) || !has(self.redact) || !self.omit.exists(c, c in self.redact)) && (!has(self.hash) || !has(self.redact) || !self.hash.exists(c, c in self.redact))",
+        message: 'a column stands in only one of omit, hash and redact',
+        holds: (self: Columns) => !overlap(self.omit, self.hash) && !overlap(self.omit, self.redact) && !overlap(self.hash, self.redact),
+      },
+    ),
+  },
+);
 
 const auditedTables = Type.Object(
   {
@@ -11,6 +46,7 @@ const auditedTables = Type.Object(
     operations: Type.Optional(
       list(oneOf(['Insert', 'Update', 'Delete', 'Truncate'], 'An operation.'), 'Operations that are recorded; all when left out.', 4),
     ),
+    columns: Type.Optional(columns),
   },
   { description: 'Some tables, and what is recorded of them.' },
 );
