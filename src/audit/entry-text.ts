@@ -1,5 +1,5 @@
 // Entries as canonical JSON text: the fixed parts in the order of their sorted names, rows put in as they came (DESIGN §7).
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { maxEntryBytes } from '../log/bundle.ts';
 import { formatLsn, type Lsn } from '../model/branded.ts';
 import type { ColumnTreatment } from '../model/audited-columns.ts';
@@ -84,7 +84,7 @@ function asBlob(json: string, blobs: Uint8Array[]): string {
 }
 
 export function digestOf(data: string | Uint8Array): string {
-  return `sha256:${createHash('sha256').update(data).digest('hex')}`;
+  return `sha256:${hash('sha256', data, 'hex')}`;
 }
 
 function assemble({ type, blobs, key, object, extra, ...parts }: EntryMembers, { source, time }: { readonly source: string; readonly time: string }): string {
