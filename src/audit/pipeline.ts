@@ -12,6 +12,7 @@ import { type Baselines, startBaselines } from './baselines.ts';
 import { type CaptureRun, startRun } from './capture-run.ts';
 import { type Loss, lossOf } from './resume.ts';
 import { sealLoss } from './source-gap.ts';
+import { createReads } from './reads.ts';
 import { lossFacts, startSource } from './source-start.ts';
 
 export interface PipelineOptions {
@@ -45,6 +46,8 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
     throw error;
   });
   baselines.watch(run.sealed);
+  const reads = createReads(options, whole);
+  await reads.configure(settings, whole);
   let stopped = false;
 
   const loop = async (): Promise<never> => {
@@ -63,8 +66,8 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
   return {
     failed,
     status: async (statusSignal) => {
-      const baseline = baselines.status();
-      return { ...(await statusOf(options, run, statusSignal)), ...(baseline === undefined ? {} : { baseline }) };
+      const said = { baseline: baselines.status(), reads: reads.status() };
+      return { ...(await statusOf(options, run, statusSignal)), ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) };
     },
     configure: async (next, configureSignal) => {
       if (JSON.stringify(next) === JSON.stringify(settings)) return;
@@ -74,11 +77,13 @@ export async function startPipeline(options: PipelineOptions, signal: AbortSigna
       settings = next;
       run.follow(next);
       baselines.configure(next);
+      await reads.configure(next, configureSignal);
     },
     stop: async () => {
       stopped = true;
       const deadline = setTimeoutOn(options.clock, stopDeadlineMs, ended);
       await baselines.end();
+      await reads.end();
       await run.stop();
       ended.abort();
       await deadline;

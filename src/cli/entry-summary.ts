@@ -17,6 +17,10 @@ export function summaryOf(entry: Entry): string | undefined {
       return configSummary(entry);
     case 'audit.stop':
       return stopSummary(members(entry['stop']));
+    case 'read': {
+      const { command, objectType, object } = members(entry['read']);
+      return words(command, objectType, object);
+    }
     case 'forgery':
       return words(members(entry['forgery'])['reason']);
     default:

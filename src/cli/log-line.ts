@@ -28,7 +28,7 @@ export const tableHeader = [' '.repeat(2) + 'INDEX', 'TIME'.padEnd(27), 'TYPE'.p
 function namesOf({ actor }: Entry): string[] {
   if (actor === undefined || 'unattributed' in actor) return [];
   const subject = subjectOf(actor.claims);
-  return [actor.user, actor.role, actor.effective, ...(subject === undefined ? [] : [subject])];
+  return [actor.user, actor.role, actor.effective, subject].filter((name) => name !== undefined);
 }
 
 function subjectOf(claims: unknown): string | undefined {
@@ -46,7 +46,8 @@ function actorOf({ actor }: Entry): string {
   if (actor === undefined) return '-';
   if ('unattributed' in actor) return 'unattributed';
   const subject = subjectOf(actor.claims);
-  return printable(subject === undefined ? actor.effective : `${subject} (${actor.effective})`);
+  const name = actor.effective ?? actor.user;
+  return printable(subject === undefined ? name : `${subject} (${name})`);
 }
 
 function changedOf({ change }: Entry): string {

@@ -22,6 +22,7 @@ const entryTypes = [
   'gap.reconciled',
   'forgery',
   'session.login',
+  'read',
   'heartbeat',
 ] as const;
 type EntryType = (typeof entryTypes)[number];
@@ -45,10 +46,11 @@ type EntryActor =
   | { readonly unattributed: true; readonly reason?: string }
   | {
       readonly user: string;
-      readonly role: string;
-      readonly effective: string;
+      /** Not known of what the server's own log tells. */
+      readonly role?: string;
+      readonly effective?: string;
       readonly claims?: unknown;
-      readonly claimsVerified: boolean;
+      readonly claimsVerified?: boolean;
       readonly application?: string;
       readonly client?: string;
       readonly pid?: number;

@@ -24,6 +24,7 @@ export const errorCodes = [
   'SlotLost',
   'SourceRewound',
   'SnapshotOutdated',
+  'ServerLogUnreachable',
   'StorageUnreachable',
   'StorageRefused',
   'StorageNotWriteOnce',

@@ -4,6 +4,7 @@ import type { Lsn } from '../model/branded.ts';
 import type { Lineage } from '../log/source-state.ts';
 import type { EnvironmentReport, CoverageProblem, MendedCoverage, TableCoverage } from './audit-coverage.ts';
 import type { ColumnTreatment, ConfiguredColumns, NamedColumns, PresentColumns } from '../model/audited-columns.ts';
+import type { ReadSettings, ServerLog } from './server-log.ts';
 import type { AuditSettings } from './audit-settings.ts';
 import type { RelationShape } from './relation-shape.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -178,6 +179,8 @@ export interface AuditDatabase {
   partition(made: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<FoundPartition | undefined>;
   /** Columns of a table at the commit of that transaction or later; undefined when it is gone already, or that cannot be told. */
   columns(of: { readonly oid: number; readonly xid: number }, signal: AbortSignal): Promise<PresentColumns | undefined>;
+  /** The server's own log, where the settings say that its files are. */
+  serverLog(settings: ReadSettings): ServerLog;
   decoder(tableOf: (oid: number) => DecodedTable | undefined): ChangeDecoder;
   stream(logOrigin: string, from: Lsn, signal: AbortSignal): Promise<ChangeStream>;
 }

@@ -65,6 +65,8 @@ export interface AuditStatus {
   readonly coverage?: Pick<CoverageLook, 'tables' | 'eventTriggers'>;
   /** Undefined when no baseline is declared. */
   readonly baseline?: BaselineStatus;
+  /** Undefined when reads are not asked for, or no source of them is declared. */
+  readonly reads?: { readonly problem?: RowsealError };
   /** What the server keeps for the slot; undefined while there is none. */
   readonly retention?: SlotRetention;
 }

@@ -1,5 +1,6 @@
 // What the AuditPolicies of one database and one log declare together.
 
+import type { ReadSettings } from './server-log.ts';
 import type { DeclaredColumn, HashKeys } from '../model/audited-columns.ts';
 
 /** A table as an AuditPolicy declares it. */
@@ -23,6 +24,8 @@ export interface AuditSettings {
   readonly connection?: string;
   /** Whether DDL, rights and roles are recorded; Ignore when left out. What is done to the capture itself always is. */
   readonly schemaChanges?: 'Record' | 'Ignore';
+  /** What is taken from the server's log; nothing when left out. */
+  readonly reads?: ReadSettings;
   /** Of the hashed columns. A Map, so that it is written nowhere by mistake: as JSON it is `{}`. */
   readonly hashKeys?: HashKeys;
 }

@@ -18,6 +18,7 @@ import { baselineCondition } from './baseline-condition.ts';
 import { hashKeysOf } from './hash-keys.ts';
 import type { ConnectedDatabases } from './connected-databases.ts';
 import { mayAudit, mayWriteLog } from './grants.ts';
+import { readsCondition } from './reads-condition.ts';
 import type { OpenLogs } from './open-logs.ts';
 import { isSaidAlready, type Readiness, readinessConditions, readinessOfError } from './readiness.ts';
 import type { Reconciler, ReconcileOutcome } from './reconciler.ts';
@@ -113,7 +114,10 @@ function warn(policy: Policy, readiness: Readiness, cluster: Cluster): void {
 }
 
 async function settingsOf(members: readonly Policy[], { options, signal }: Context): Promise<AuditSettings> {
-  return auditSettings(members, await hashKeysOf(members, { cluster: options.cluster, randomness: options.randomness, signal }));
+  const hashKeys = await hashKeysOf(members, { cluster: options.cluster, randomness: options.randomness, signal });
+  const [first] = members;
+  const connection = first && options.cluster.get('DatabaseConnection', membershipOf(first).databaseKey);
+  return auditSettings(members, { hashKeys, serverLog: connection?.spec.serverLog });
 }
 
 /** A policy that may not audit must not widen, or break, what the others of its group declare. */
@@ -137,12 +141,18 @@ async function refuseUngranted(policy: Policy, { options, signal }: Context): Pr
   const log = options.cluster.get('AuditLog', logKey);
   const labels = await options.cluster.namespaceLabels(policy.metadata.namespace, signal);
   const requester = { namespace: policy.metadata.namespace, labels };
-  const refusal = (connection && mayAudit(connection, requester, policy.spec.tables)) ?? (log && mayWriteLog(log, requester));
+  const refusal = (connection && (mayAudit(connection, requester, policy.spec.tables) ?? readsRefusal(policy, connection))) ?? (log && mayWriteLog(log, requester));
   if (refusal === undefined) return;
   throw new RowsealError('NotGranted', refusal, {
     object: describeObject('AuditPolicy', policy.metadata),
     next: 'ask the owner of the DatabaseConnection or AuditLog for a grant',
   });
+}
+
+/** The server's log tells of every session of the database, whatever tables a grant names. */
+function readsRefusal({ metadata, spec }: Policy, connection: Resource<'DatabaseConnection'>): string | undefined {
+  if (spec.reads === undefined || metadata.namespace === connection.metadata.namespace) return undefined;
+  return `reads can be asked for only in the namespace of the DatabaseConnection, ${connection.metadata.namespace}`;
 }
 
 /** What the capture still waits for; both references are checked, the database first. */
@@ -218,7 +228,7 @@ interface RunningState {
   readonly readiness: Readiness;
 }
 
-function runningStatus(policy: Policy, { status: { coverage, baseline, retention, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
+function runningStatus(policy: Policy, { status: { coverage, baseline, retention, reads, ...status }, readiness }: RunningState, clock: Clock): AuditPolicyStatus {
   const covered = coverage === undefined ? [] : coverageConditions(policy.spec, coverage);
   const sealed = baselineCondition(baseline);
   const slot = slotConditions({ ...status, ...(retention === undefined ? {} : { retention }) });
@@ -227,6 +237,6 @@ function runningStatus(policy: Policy, { status: { coverage, baseline, retention
     ...(coverage === undefined ? {} : { coverage: coverageStatus(policy.spec, coverage) }),
     ...(baseline === undefined ? {} : { baseline: { tables: baseline.tables, complete: baseline.complete, rows: baseline.rows } }),
     observedGeneration: policy.metadata.generation,
-    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: [...slot, ...covered, ...sealed.others], clear: sealed.clear }),
+    conditions: readinessConditions(policy, readiness, { now: clock.now(), others: [...slot, ...covered, ...sealed.others, readsCondition(policy.spec, reads)], clear: sealed.clear }),
   };
 }

@@ -2,14 +2,22 @@
 import { type DeclaredColumn, stricter } from '../model/audited-columns.ts';
 import { type ObjectKey, type Resource, resolveRef } from '../model/kinds.ts';
 import type { AuditedTable, AuditSettings } from '../ports/audit-settings.ts';
+import type { ReadSettings } from '../ports/server-log.ts';
 import type { HashKey } from './hash-keys.ts';
 
 type Entry = Resource<'AuditPolicy'>['spec']['tables'][number];
 
+export interface SettingsSources {
+  /** By namespace and name of the policies that hash columns. */
+  readonly hashKeys?: ReadonlyMap<string, HashKey>;
+  /** As the DatabaseConnection declares it. */
+  readonly serverLog?: Omit<ReadSettings, 'statements'> | undefined;
+}
+
 const allOperations: AuditedTable['operations'] = ['Insert', 'Update', 'Delete', 'Truncate'];
 
 /** Of one group: the union, in a stable order, so that equal declarations give equal settings. Full wins over Keep, the stricter treatment of a column over the other, Snapshot over None, Record over Ignore. */
-export function auditSettings(policies: readonly Resource<'AuditPolicy'>[], hashKeys: ReadonlyMap<string, HashKey> = new Map()): AuditSettings {
+export function auditSettings(policies: readonly Resource<'AuditPolicy'>[], { hashKeys = new Map(), serverLog }: SettingsSources = {}): AuditSettings {
   const [first] = policies;
   const connection = first === undefined ? {} : { connection: nameOf(resolveRef(first.spec.databaseRef, first.metadata)) };
   const tables = new Map<string, { schema: string; table: string; operations: Set<string>; baseline: boolean; statements: boolean; columns: Map<string, DeclaredColumn> }>();
@@ -41,8 +49,16 @@ export function auditSettings(policies: readonly Resource<'AuditPolicy'>[], hash
       })),
     schemaChanges: policies.every(({ spec }) => spec.schemaChanges === 'Ignore') ? 'Ignore' : 'Record',
     replicaIdentity: policies.every(({ spec }) => spec.replicaIdentity === 'Keep') ? 'Keep' : 'Full',
+    ...readsOf(policies, serverLog),
     ...(hashKeys.size === 0 ? {} : { hashKeys: new Map([...hashKeys.values()].map(({ id, key }) => [id, key])) }),
   };
+}
+
+/** What one policy omits another may ask for; without a place to read from nothing is read, which the status says. */
+function readsOf(policies: readonly Resource<'AuditPolicy'>[], serverLog: SettingsSources['serverLog']): Pick<AuditSettings, 'reads'> {
+  const asked = policies.flatMap(({ spec }) => (spec.reads === undefined ? [] : [spec.reads]));
+  if (asked.length === 0 || serverLog === undefined) return {};
+  return { reads: { ...serverLog, statements: asked.some(({ statements }) => statements === 'Record') ? 'Record' : 'Omit' } };
 }
 
 /** Without its key a hashed column is redacted: the keys of all are read before, so that this is only a precaution. */

@@ -14,6 +14,7 @@ import { guardByFence } from './fence-audit.ts';
 import { eventObjectsOf, installAudit, removeAudit } from './install-audit.ts';
 import { nextProofStep, takeProofStep } from './message-proof.ts';
 import { findColumns, findPartition } from './new-partition.ts';
+import { createServerLog } from './server-log-files.ts';
 import { createDecoder } from './pgoutput.ts';
 import { quoteLiteral } from './quote.ts';
 import { openStream } from './replication.ts';
@@ -76,6 +77,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     emitConfiguration: (origin, settings, mended, signal) =>
       run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
+    serverLog: (settings) => createServerLog(settings, facts.database),
     decoder: createDecoder,
     partition: (made, signal) => findPartition((action) => run('looking a partition up', signal, action), made, signal),
     columns: (of, signal) => findColumns((action) => run('looking columns up', signal, action), of, signal),

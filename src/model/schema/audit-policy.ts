@@ -51,6 +51,11 @@ const auditedTables = Type.Object(
   { description: 'Some tables, and what is recorded of them.' },
 );
 
+const reads = Type.Object(
+  { statements: Type.Optional(oneOf(['Omit', 'Record'], "Whether the text of statements is recorded; it may hold values. Omit when left out. Parameters never are.")) },
+  { description: "Records logins, and reads as pgaudit tells them, from the server's log that the DatabaseConnection names in serverLog." },
+);
+
 export const auditPolicySpec = Type.Object(
   {
     databaseRef: objectRef('DatabaseConnection'),
@@ -68,6 +73,7 @@ export const auditPolicySpec = Type.Object(
         'How the actor is captured. Statement: with every statement, by triggers. Transaction: once a transaction, by a call of rowseal.begin, without any trigger; rows of other transactions have no actor. Statement when left out, and for tables that another AuditPolicy of the same database and log declares so.',
       ),
     ),
+    reads: Type.Optional(reads),
     replicaIdentity: Type.Optional(
       oneOf(['Full', 'Keep'], 'Full gives complete before-images; Keep leaves the tables as they are. Full when left out.'),
     ),

@@ -24,6 +24,14 @@ const tls = Type.Object(
   { description: 'Transport security.' },
 );
 
+const serverLog = Type.Object(
+  {
+    folder: text("Folder of the server's log files (log_directory) as the operator sees it.", 1024),
+    format: oneOf(['jsonlog', 'csvlog'], 'Format of the files, as in log_destination; their names end in .json or .csv.'),
+  },
+  { description: "Where the server's own log is, for AuditPolicies that ask for reads." },
+);
+
 const grant = Type.Object(
   {
     name: entryName('Name of the grant.'),
@@ -54,6 +62,7 @@ export const databaseConnectionSpec = Type.Object(
       { description: 'Where the database is. The Secret has the key uri, or host, port, dbname, user and password.' },
     ),
     claims: Type.Optional(claims),
+    serverLog: Type.Optional(serverLog),
     exemptRoles: Type.Optional(names('Roles that keep seeing all rows, such as the one that migrates; each needs BYPASSRLS, and no table is closed before it has it.', 32)),
     grants: Type.Optional(
       mapList(grant, 'name', {
