@@ -134,7 +134,7 @@ export const auditLogSpec = Type.Object(
       Type.Object(
         {
           maxDelay: Type.Optional(duration('Longest time until a change is committed to the journal. 1s when left out.')),
-          maxBytes: Type.Optional(byteSize('Size of entries at which a batch is committed at once. 8Mi when left out.')),
+          maxBytes: Type.Optional(byteSize('Most bytes of entries in one batch; it is committed at once when this much waits, or 4Mi. 8Mi when left out.')),
         },
         { description: 'How changes are batched into the journal.' },
       ),
