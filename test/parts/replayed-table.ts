@@ -7,6 +7,7 @@ interface Said {
   readonly source: { readonly incarnation: number; readonly lsn: string; readonly commitLsn?: string; readonly seq: number };
   readonly object?: { readonly table: string; readonly key?: Record<string, string | null> };
   readonly change?: { readonly before?: Record<string, unknown>; readonly after?: Record<string, unknown> };
+  readonly gap?: { readonly survived?: string };
   readonly baseline?: { readonly id: string; readonly last?: true; readonly rows?: number };
 }
 
@@ -20,9 +21,12 @@ export function replayedTable(entries: readonly CapturedEntry[], table: string):
   const base = placeOf(whole);
   const rows = new Map<string, string>();
   const counted = own.filter((entry) => entry.type.startsWith('row.') || entry.type === 'gap.reconciled' || entry.baseline?.id === whole.baseline?.id);
+  // What a server that went back no longer has never happened (docs/audit.md).
+  const rewinds = entries.map((entry) => entry as unknown as Said).filter((entry) => entry.type === 'gap.rewound');
+  const happened = ([incarnation, at]: Place): boolean => !rewinds.some(({ source, gap }) => incarnation < source.incarnation && at >= parseLsn(gap?.survived ?? '0/0'));
   const ordered = counted.map((entry) => ({ entry, at: placeOf(entry) })).sort((a, b) => compare(a.at, b.at));
   for (const { entry, at } of ordered) {
-    if (compare(at, [base[0], base[1], -1]) < 0) continue;
+    if (compare(at, [base[0], base[1], -1]) < 0 || !happened(at)) continue;
     if (entry.type === 'row.truncate') rows.clear();
     else apply(rows, entry);
   }
