@@ -27,7 +27,9 @@ describe.each([15, 18] as const)('a rewound PostgreSQL %s', { timeout: 60_000 },
   };
   const query = async (server: Postgres, text: string): Promise<pg.QueryResult> => {
     const client = await connected(server.uri());
-    return client.query(text).finally(() => client.end());
+    const result = await client.query(text);
+    await client.end();
+    return result;
   };
 
   it('is read on from a slot that went back with it', async () => {
