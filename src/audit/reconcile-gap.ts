@@ -5,8 +5,8 @@ import type { LogWriter } from '../ports/log-writer.ts';
 import type { Snapshot, SnapshotTable } from '../ports/snapshot.ts';
 import { canonical, unattributed } from './actor.ts';
 import type { BaselineEntries } from './baseline-entries.ts';
-import type { TableProgress } from './baseline-progress.ts';
-import { keyText, replayLog, type ReplayRequest, shareOf } from './replay-log.ts';
+import { capturedTables, type TableProgress } from './baseline-progress.ts';
+import { keyText, replayLog, type ReplayRequest, shareOf, treatedAs } from './replay-log.ts';
 import type { ReplayedRows } from './replayed-rows.ts';
 
 export interface ReconciledTable {
@@ -57,10 +57,12 @@ export async function replayTogether(wanted: readonly ReconciledTable[], parts: 
 
 function requestOf(wanted: readonly ReconciledTable[], { writer, source, snapshot, maxBytes }: ReconcileParts, share: ReplayRequest['share']): ReplayRequest {
   const [, system = '', ...database] = source.source.split('/');
+  const captured = capturedTables(source);
   const tables = wanted.map(({ table, progress }) => ({
     oid: table.shape.oid,
     base: { incarnation: progress.base.incarnation, lsn: parseLsn(progress.base.lsn) },
     key: table.key,
+    treated: treatedAs(captured.find(({ oid }) => oid === table.shape.oid)?.columns),
   }));
   const upTo = { incarnation: source.position.incarnation, lsn: snapshot.lsn };
   return { writer, system, database: database.join('/'), tables, upTo, share, maxBytes: maxBytes ?? defaultMaxBytes };

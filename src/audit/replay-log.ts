@@ -2,7 +2,10 @@
 import { type Entry, parseEntry } from '../log/entry.ts';
 import { type Lsn, parseLsn } from '../model/branded.ts';
 import { RowsealError } from '../model/errors.ts';
+import type { ConfiguredColumns } from '../model/audited-columns.ts';
+import type { ConfiguredTable } from '../ports/audit-database.ts';
 import type { LogWriter } from '../ports/log-writer.ts';
+import { canonical } from './actor.ts';
 import { comparePositions, ReplayedRows, type ReplayPosition, type RowEffect } from './replayed-rows.ts';
 
 /** A table whose rows are wanted, from its last whole baseline on. */
@@ -11,6 +14,8 @@ interface ReplayedTable {
   readonly base: { readonly incarnation: number; readonly lsn: Lsn };
   /** Columns of the primary key, sorted. */
   readonly key: readonly string[];
+  /** How values are written now, see `treatedAs`. */
+  readonly treated: string;
 }
 
 export interface ReplayRequest {
@@ -49,6 +54,12 @@ export async function replayLog(request: ReplayRequest, signal: AbortSignal): Pr
   }
 }
 
+/** Which columns are not written as they are, and how: values of other treatments cannot be compared. */
+export function treatedAs(columns: Pick<ConfiguredColumns, 'treated' | 'rest'> | undefined): string {
+  const { treated = [], rest } = columns ?? {};
+  return treated.length === 0 && rest === undefined ? '' : canonical({ rest: rest ?? null, treated });
+}
+
 /** Which share a key is in. */
 export function shareOf(key: string, count: number): number {
   if (count === 1) return 0;
@@ -66,6 +77,7 @@ export function keyText(key: object, names: readonly string[]): string | undefin
 
 const marks = [Buffer.from('"type":"relation"'), Buffer.from('"type":"gap.rewound"'), Buffer.from('"type":"audit.')];
 const tailBytes = 40;
+const treatedOtherwise = 'columns were omitted, hashed or redacted in another way since its baseline';
 const unmoved = [Buffer.from('"type":"row.insert"'), Buffer.from('"type":"row.delete"'), Buffer.from('"type":"baseline"')];
 const keyStart = Buffer.from('"object":{"key":{');
 const keyEnd = Buffer.from('},"relation":"sha256:');
@@ -77,6 +89,8 @@ class Replay {
   readonly #rows: ReadonlyMap<number, ReplayedRows>;
   /** By the digest that their rows name, which only a `relation` entry gives an OID. */
   readonly #oids = new Map<string, number>();
+  /** As of the last configuration before the baseline. */
+  readonly #treatedBefore = new Map<number, string>();
   #unknown: Extract<ReplayOutcome, { kind: 'unknown' }> | undefined;
 
   constructor(request: ReplayRequest, rewinds: Rewind[]) {
@@ -174,17 +188,23 @@ class Replay {
 
   /** A table that is not captured for a while gets a gap when it comes back; of one that is captured in part nothing tells what is missing. */
   #configured(configuration: unknown, at: ReplayPosition | undefined): void {
-    const { tables = [] } = (configuration ?? {}) as { readonly tables?: readonly { readonly oid: number; readonly operations: readonly string[] }[] };
-    for (const { oid, operations } of tables) {
+    const { tables = [] } = (configuration ?? {}) as { readonly tables?: readonly Pick<ConfiguredTable, 'oid' | 'operations' | 'columns'>[] };
+    for (const { oid, operations, columns } of tables) {
       const table = this.#tables.get(oid);
-      if (table === undefined || at === undefined || operations.length === 4 || !this.#counts(table, at)) continue;
-      this.#unknown = { kind: 'unknown', oid, why: 'not all operations were recorded since its baseline' };
+      if (table === undefined || at === undefined) continue;
+      if (!this.#counts(table, at)) this.#treatedBefore.set(oid, treatedAs(columns));
+      else if (operations.length < 4) this.#unknown = { kind: 'unknown', oid, why: 'not all operations were recorded since its baseline' };
+      else if (treatedAs(columns) !== table.treated) this.#unknown = { kind: 'unknown', oid, why: treatedOtherwise };
     }
   }
 
   async #applyRow(table: ReplayedTable, { entry, at }: { readonly entry: Entry; readonly at: ReplayPosition }, signal: AbortSignal): Promise<void> {
     const rows = this.#rows.get(table.oid);
     if (rows === undefined) return;
+    if ((this.#treatedBefore.get(table.oid) ?? table.treated) !== table.treated) {
+      this.#unknown = { kind: 'unknown', oid: table.oid, why: treatedOtherwise };
+      return;
+    }
     if (entry.type === 'row.truncate') {
       rows.truncate(at);
       return;

@@ -140,7 +140,7 @@ async function replayed(history: History, count: number): Promise<Map<string, st
         writer: writerOf(history.entries),
         system: '7',
         database: 'shop',
-        tables: [{ oid, base: history.base ?? { incarnation: 1, lsn: lsn(0n) }, key: ['id'] }],
+        tables: [{ oid, base: history.base ?? { incarnation: 1, lsn: lsn(0n) }, key: ['id'], treated: '' }],
         upTo: { incarnation: history.incarnation, lsn: lsn(BigInt(history.at + 1)) },
         share: { index, count },
         maxBytes: 1024 * 1024,
@@ -198,6 +198,9 @@ describe('replaying a log', () => {
     const partly = simple({ kind: 'baseline' }, put(1));
     partly.entries.push({ ...entry('audit.config', 1, 25), configuration: { tables: [{ oid, operations: ['Insert'] }] } });
     expect(await replayed(partly, 1)).toMatchObject({ kind: 'unknown', why: 'not all operations were recorded since its baseline' });
+    const treated = simple({ kind: 'baseline' }, put(1));
+    treated.entries.push({ ...entry('audit.config', 1, 25), configuration: { tables: [{ oid, operations: ['Insert', 'Update', 'Delete', 'Truncate'], columns: { treated: [{ attnum: 2, name: 'v', mode: 'hash' }] } }] } });
+    expect(await replayed(treated, 1)).toMatchObject({ kind: 'unknown', why: 'columns were omitted, hashed or redacted in another way since its baseline' });
     const other = simple({ kind: 'baseline' }, put(1));
     other.entries.push({ ...entry('relation', 1, 25), object: { schema: 'public', table: 't', relation: `sha256:${'cd'.repeat(32)}` }, relation: { oid, key: ['id', 'part'] } });
     expect(await replayed(other, 1)).toMatchObject({ kind: 'unknown', why: 'the key of the table changed' });
@@ -205,7 +208,7 @@ describe('replaying a log', () => {
 
   it('says when the rows do not fit', async () => {
     const history = simple({ kind: 'baseline' }, put(1), put(2), put(3));
-    const request = { writer: writerOf(history.entries), system: '7', database: 'shop', tables: [{ oid, base: { incarnation: 1, lsn: lsn(0n) }, key: ['id'] }], upTo: { incarnation: 1, lsn: lsn(1000n) } };
+    const request = { writer: writerOf(history.entries), system: '7', database: 'shop', tables: [{ oid, base: { incarnation: 1, lsn: lsn(0n) }, key: ['id'], treated: '' }], upTo: { incarnation: 1, lsn: lsn(1000n) } };
     expect(await replayLog({ ...request, share: { index: 0, count: 1 }, maxBytes: 100 }, signal)).toEqual({ kind: 'tooLarge' });
   });
 });
