@@ -43,8 +43,14 @@ interface Since {
   readonly since: string;
 }
 
-function sealBroken(parts: CaptureParts, { mended }: ConfigurationMessage, { at, since }: Since): void {
+function sealBroken(parts: CaptureParts, { mended, configuration }: ConfigurationMessage, { at, since }: Since): void {
   for (const { schema, table, problem } of mended) {
+    if (problem === 'NotRecorded') {
+      // The same table, which our state knows as captured: the database has forgotten it, and what it did meanwhile is not known.
+      const known = configuration.tables.find((found) => found.schema === schema && found.table === table);
+      if (known !== undefined && parts.progress.tables.has(known.oid)) sealTableGap(parts, { ...known, problem: 'Interrupted', from: since }, at);
+      continue;
+    }
     if (schema !== undefined && table !== undefined && losing.has(problem)) sealTableGap(parts, { schema, table, oid: undefined, problem, from: since }, at);
     else {
       const object = schema === undefined || table === undefined ? {} : { object: objectMembers(schema, table) };

@@ -18,8 +18,8 @@ export type CoverageProblem =
 /** A column that is to be kept out of the log is not there as declared, or is part of the key; its values are kept out all the same. */
 export type ColumnProblem = 'ColumnMissing' | 'ColumnRenamed' | 'ColumnDropped' | 'KeyNotRecorded';
 
-/** Found on the capture itself rather than on a table. */
-export type InstallationProblem = 'FunctionReplaced' | 'EventTriggerMissing';
+/** Found on the capture itself rather than on a table. `NotRecorded`: the database does not know that a declared table is audited; mostly it is new. */
+export type InstallationProblem = 'FunctionReplaced' | 'EventTriggerMissing' | 'NotRecorded';
 
 /** Coverage that was found broken and mended: what happened before is not known. Without a table it is about the whole capture. */
 export interface MendedCoverage {

@@ -23,8 +23,8 @@ export interface Watched {
   timelines(): readonly number[];
   /** The `gap` member of all gaps, with the entry's type. */
   gaps(): readonly Record<string, unknown>[];
-  /** Starts to capture table `t` of a server's database. */
-  at(server: Postgres, options?: { database?: string; connection?: string }): Promise<Place>;
+  /** Starts to capture table `t`, and others, of a server's database. */
+  at(server: Postgres, options?: { database?: string; connection?: string; tables?: readonly string[] }): Promise<Place>;
   /** Waits until the server has heard of a sealed marker, over rows with negative ids. */
   settled(place: Place): Promise<void>;
 }
@@ -46,10 +46,10 @@ export function watched(): Watched {
         .entries()
         .filter((entry) => entry.type.startsWith('gap'))
         .map((entry) => ({ type: entry.type, ...(entry['gap'] as object) })),
-    at: async (server, { database: name = 'postgres', connection } = {}) => {
+    at: async (server, { database: name = 'postgres', connection, tables = ['t'] } = {}) => {
       const admin = await connected(server.uri(name));
       const database = await openAuditedDatabase({ port: server.port, password: server.password, database: name });
-      const run = await database.start(writer, { ...auditSettings(['t']), ...(connection === undefined ? {} : { connection }) });
+      const run = await database.start(writer, { ...auditSettings(tables), ...(connection === undefined ? {} : { connection }) });
       run.failed.catch(() => undefined);
       return {
         admin,

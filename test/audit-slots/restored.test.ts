@@ -86,6 +86,41 @@ describe.each(supportedMajors)('on PostgreSQL %s', { timeout: 60_000 }, (major) 
     expect(await restarted(log, restored)).toBe(1);
   });
 
+  it('is a gap of a table that was audited only after the copy was made', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'rowseal-origin-'));
+    folders.push(root);
+    const first = await startPostgres({ installation, dataFolder: root });
+    servers.push(first);
+    const client = await connected(first.uri());
+    await client.query('create table t (id int primary key); create table later (id int primary key)');
+    await client.end();
+    const log = watched();
+    const before = await log.at(first);
+    await before.insert(1);
+    await log.settled(before);
+    await before.leave();
+    const copy = await saved(first, root);
+    const original = await opened(root, first.password);
+    const ahead = await log.at(original, { tables: ['t', 'later'] });
+    await ahead.insert(2);
+    await ahead.leave();
+    await original.stop();
+    const restored = await opened(copy, first.password);
+    const writer = await connected(restored.uri());
+    await writer.query('insert into later values (1)');
+    await writer.end();
+    await write(restored, [3]);
+    const after = await log.at(restored, { tables: ['t', 'later'] });
+    await after.insert(4);
+    await until('both gaps', () => log.gaps().length === 2);
+    expect(log.gaps()).toEqual([
+      expect.objectContaining({ type: 'gap.rewound', missed: false }),
+      expect.objectContaining({ type: 'gap', scope: 'table', problem: 'Interrupted' }),
+    ]);
+    expect(log.ids()).toEqual([1, 2, 3, 4]);
+    await after.leave();
+  });
+
   it('says that another server is behind the address, and again when the first one is back', async () => {
     const one = await server();
     const two = await server();

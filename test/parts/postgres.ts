@@ -5,6 +5,7 @@ import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export interface PostgresOptions {
@@ -77,7 +78,7 @@ export async function startOnData({ installation, root, port, password, keep }: 
       `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`,
     crashAndRestart: async () => {
       await ended(child, 'SIGKILL');
-      child = await launch(installation, dataFolder, port);
+      child = await relaunch(installation, dataFolder, port);
     },
     stop: async () => {
       process.removeListener('exit', onExit);
@@ -146,6 +147,19 @@ function initialise({ installation, root, dataFolder, password, settings }: Init
     "log_min_messages = 'warning'",
   ];
   writeFileSync(join(dataFolder, 'postgresql.auto.conf'), `${[...defaults, ...settings].join('\n')}\n`);
+}
+
+/** Processes of a killed server notice it one by one, and hold its shared memory until then. */
+async function relaunch(installation: string, dataFolder: string, port: number): Promise<ChildProcess> {
+  const deadline = Date.now() + startDeadlineMs;
+  for (;;) {
+    try {
+      return await launch(installation, dataFolder, port);
+    } catch (error) {
+      if (Date.now() > deadline || !(error instanceof Error) || !error.message.includes('still in use')) throw error;
+      await sleep(50);
+    }
+  }
 }
 
 async function launch(installation: string, dataFolder: string, port: number): Promise<ChildProcess> {

@@ -32,8 +32,9 @@ function mendableProblems(table: CatalogTable, settings: AuditSettings): readonl
 
 /** What was broken after it had been installed; what was never captured is only beginning. */
 export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings): readonly MendedCoverage[] {
-  return tables.flatMap((table) => {
-    if (!table.recorded) return [];
+  return tables.flatMap((table): readonly MendedCoverage[] => {
+    // For a log that says it was audited, as after a restored disk, it is a gap.
+    if (!table.recorded) return table.declared && obstacle(table, settings) === undefined ? [{ schema: table.schema, table: table.table, problem: 'NotRecorded' }] : [];
     const stands = obstacle(table, settings);
     const problems = stands === undefined || stands === 'NotOwner' ? mendableProblems(table, settings) : [stands];
     return problems.map((problem) => ({ schema: table.schema, table: table.table, problem }));
