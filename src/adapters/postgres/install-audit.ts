@@ -160,12 +160,14 @@ async function dropAllTables(query: RunQuery, name: string): Promise<void> {
 async function record(query: RunQuery, { tables }: AuditCatalog, { name, settings }: AuditInstallation): Promise<void> {
   const captured = tables.filter((table) => obstacle(table, settings) === undefined);
   await query('delete from rowseal.audited where capture = $1 and not (relation = any ($2::oid[]))', [name, captured.map((table) => table.oid)]);
-  for (const { oid, pieces, declared, declaredAs } of captured) {
+  for (const { oid, pieces, declared, declaredAs, context } of captured) {
     await query(
-      `insert into rowseal.audited as a (capture, relation, pieces, schema_name, table_name) values ($1, $2, $3, $4, $5)
-       on conflict (capture, relation) do update set pieces = excluded.pieces, schema_name = excluded.schema_name, table_name = excluded.table_name
-         where (a.pieces, a.schema_name, a.table_name) is distinct from (excluded.pieces, excluded.schema_name, excluded.table_name)`,
-      [name, oid, pieces, declared ? declaredAs.schema : null, declared ? declaredAs.table : null],
+      `insert into rowseal.audited as a (capture, relation, pieces, schema_name, table_name, statements, full_identity) values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict (capture, relation) do update set pieces = excluded.pieces, schema_name = excluded.schema_name, table_name = excluded.table_name,
+         statements = excluded.statements, full_identity = excluded.full_identity
+         where (a.pieces, a.schema_name, a.table_name, a.statements, a.full_identity)
+           is distinct from (excluded.pieces, excluded.schema_name, excluded.table_name, excluded.statements, excluded.full_identity)`,
+      [name, oid, pieces, declared ? declaredAs.schema : null, declared ? declaredAs.table : null, context !== 'Transaction', settings.replicaIdentity === 'Full'],
     );
   }
   await rememberColumns(query, name, captured.map(({ oid, resolvedColumns }) => ({ oid, known: resolvedColumns?.known ?? [] })));
