@@ -28,7 +28,7 @@ export interface SealingWindowOptions {
 const maxBatches = 1024;
 /** From here on batches grow instead: each costs the log a little, whatever its size. */
 const manyBatches = 512;
-const maxBytes = 12 * 1024 * 1024;
+const maxBytes = 8 * 1024 * 1024;
 
 export function createSealingWindow(options: SealingWindowOptions): SealingWindow {
   const underWay: { readonly done: Promise<void>; readonly sinceMs: number }[] = [];

@@ -33,7 +33,7 @@ const publishEveryEntries = 256 * 16;
 /** Worth an object of its own; while one is being written, more comes together, up to `maxBytes`. */
 const enoughBytes = 4 * 1024 * 1024;
 /** Sealed and not published; at least what one object holds, so that sealing and publishing go on beside each other. */
-const leastTailBytes = 12 * 1024 * 1024;
+const leastTailBytes = 8 * 1024 * 1024;
 const renewRetryMs = 60 * 60_000;
 
 export class SealingWriter implements LogWriter {
