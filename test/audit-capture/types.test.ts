@@ -101,6 +101,12 @@ describe('a database without an encoding', () => {
     const rows = entries.filter((entry) => entry.type.startsWith('row.')).map((entry) => (entry['change'] as { after: Record<string, unknown> }).after['näme']);
     expect(rows).toEqual([{ base64: Buffer.from('61ff62', 'hex').toString('base64') }, 'ä', { base64: 'wK8=' }, { base64: '7aCA' }]);
   });
+
+  it('lets no statement fail for claims that are no UTF-8, and names the table and its columns', async () => {
+    const entries = await captured.entriesOf(`do $$ begin perform set_config('request.jwt.claims', convert_from('\\xff61', 'SQL_ASCII'), false); end $$`, `insert into raw values (9, 'x')`, `select set_config('request.jwt.claims', '', false)`);
+    const [row] = entries.filter((entry) => entry.type === 'row.insert');
+    expect(row).toMatchObject({ change: { after: { id: '9', näme: 'x' } }, actor: { user: 'postgres' } });
+  });
 });
 
 describe('a database in another encoding', () => {
