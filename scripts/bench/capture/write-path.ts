@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { percentile } from '../report.ts';
 import { createOperator, type Operator } from './operator.ts';
 import { appRole, pgbench, type PgbenchResult, query, type Server, withDatabase } from './server.ts';
@@ -115,8 +116,19 @@ async function prepare({ postgres, hasPgaudit }: Server): Promise<Operator> {
   const operator = createOperator(postgres, { database: databases.rowseal, table: 'accounts' });
   // From here on the triggers are there; the operator itself runs only where it is part of what is measured.
   await operator.start();
+  say(`messages are proven by ${await settledProof(postgres)}`);
   await operator.stop();
   return operator;
+}
+
+/** Privilege needs some looks of the operator before it can be relied on; HMAC stays where it can't be. */
+async function settledProof(postgres: Server['postgres']): Promise<string> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const [row] = await query<{ proof: string }>(postgres, databases.rowseal, 'select proof from rowseal.audit_key');
+    if (row?.proof === 'Privilege' || performance.now() > deadline) return row?.proof ?? 'nothing';
+    await sleep(100);
+  }
 }
 
 interface Running {
