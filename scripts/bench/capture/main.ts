@@ -28,6 +28,9 @@ const withoutDebezium = wanted.includes('drain') ? buildDebezium() : undefined;
 if (withoutDebezium !== undefined) say(`without Debezium: ${withoutDebezium}`);
 const peers: readonly Peer[] = (process.env['PEERS']?.split(',') as Peer[] | undefined) ?? ['rowseal', ...(withoutDebezium === undefined ? (['debezium'] as const) : []), 'pg_recvlogical'];
 
+// Through the exit handlers of the parts, so that an interrupted run leaves no servers.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const server = await startServer(major);
 try {
   const report: Report = {
