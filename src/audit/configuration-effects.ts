@@ -35,7 +35,9 @@ export function configure(parts: CaptureParts, message: ConfigurationMessage, at
     addEntry(parts, { type: begins ? 'audit.start' : 'audit.config', extra: { configuration: canonical(next) } }, at);
   }
   progress.beginAgain();
-  progress.update({ configuration: next, proven: formatLsn(at.lsn) });
+  // That it is in force proves nothing: somebody may have broken it between the look and this. But before the first, nothing was promised.
+  const proven = message.since ?? (before === undefined ? formatLsn(at.lsn) : progress.proven);
+  progress.update({ configuration: next, ...(proven === undefined ? {} : { proven }) });
 }
 
 interface Since {
@@ -44,17 +46,17 @@ interface Since {
 }
 
 function sealBroken(parts: CaptureParts, { mended, configuration }: ConfigurationMessage, { at, since }: Since): void {
-  for (const { schema, table, problem } of mended) {
+  for (const { schema, table, oid, problem } of mended) {
     if (problem === 'NotRecorded') {
       // The same table, which our state knows as captured: the database has forgotten it, and what it did meanwhile is not known.
       const known = configuration.tables.find((found) => found.schema === schema && found.table === table);
       if (known !== undefined && parts.progress.tables.has(known.oid)) sealTableGap(parts, { ...known, problem: 'Interrupted', from: since }, at);
       continue;
     }
-    if (schema !== undefined && table !== undefined && losing.has(problem)) sealTableGap(parts, { schema, table, oid: undefined, problem, from: since }, at);
+    if (schema !== undefined && table !== undefined && oid !== undefined && losing.has(problem)) sealTableGap(parts, { schema, table, oid, problem, from: since }, at);
     else {
       const object = schema === undefined || table === undefined ? {} : { object: objectMembers(schema, table) };
-      addEntry(parts, { type: 'audit.config', actor: unattributed, ...object, extra: { coverage: canonical({ from: since, mended: true, problem, to: formatLsn(at.lsn) }) } }, at);
+      addEntry(parts, { type: 'audit.config', actor: unattributed, ...object, extra: { coverage: canonical({ from: since, mended: true, problem, to: formatLsn(at.transaction.commitLsn) }) } }, at);
     }
   }
 }
@@ -69,13 +71,13 @@ function sealReturned(parts: CaptureParts, { before, found }: Configurations, { 
   if (before === undefined) return;
   const known = new Set(before.tables.map(({ oid }) => oid));
   for (const { oid, schema, table, ancestors } of found.tables) {
-    if (known.has(oid)) continue;
     const same = (other: { readonly schema: string; readonly table: string }) => other.schema === schema && other.table === table;
     const left = before.left?.find((gone) => gone.oid === oid);
     const absent = before.absent?.find(same);
+    // The stream may have brought its rows already, which says nothing of those before.
     if (left !== undefined) sealTableGap(parts, { schema, table, oid, problem: 'Returned', from: left.since }, at);
     // Born below a published root, it was captured from its first row on.
-    else if (ancestors.length > 0) continue;
+    else if (known.has(oid) || ancestors.length > 0) continue;
     else if (absent !== undefined) sealTableGap(parts, { schema, table, oid, problem: 'Created', from: absent.since ?? since }, at);
     else if (before.tables.some(same)) sealTableGap(parts, { schema, table, oid, problem: 'Created', from: since }, at);
   }
@@ -84,7 +86,7 @@ function sealReturned(parts: CaptureParts, { before, found }: Configurations, { 
 interface TableGap {
   readonly schema: string;
   readonly table: string;
-  readonly oid: number | undefined;
+  readonly oid: number;
   readonly problem: string;
   /** End of the WAL that was last known to be covered. */
   readonly from: string;
@@ -92,19 +94,19 @@ interface TableGap {
 
 export function sealTableGap(parts: CaptureParts, { schema, table, oid, problem, from }: TableGap, at: MessageAt): void {
   const { progress, name } = parts;
-  const relation = oid ?? [...progress.tables.values()].find((known) => known.schema === schema && known.table === table)?.oid ?? 0;
-  const to = formatLsn(at.lsn);
+  // A row that commits before this does is not captured yet, wherever our message stands.
+  const to = formatLsn(at.transaction.commitLsn);
   const gap = {
     from,
-    id: `postgresql/${name.system}/${name.database}#${progress.position.incarnation}/${to}/${relation}`,
+    id: `postgresql/${name.system}/${name.database}#${progress.position.incarnation}/${to}/${oid}`,
     problem,
     scope: 'table',
     to,
-    ...parts.outlook(progress.tables.get(relation)),
+    ...parts.outlook(progress.tables.get(oid)),
   };
   addEntry(parts, { type: 'gap', actor: unattributed, object: objectMembers(schema, table), extra: { gap: canonical(gap) } }, at);
   progress.countGap();
-  progress.update({ gaps: { ...progress.gaps, [relation]: gap.id } });
+  progress.update({ gaps: { ...progress.gaps, [oid]: gap.id } });
 }
 
 function withAbsences(before: CapturedConfiguration, found: CapturedConfiguration, since: string): CapturedConfiguration {
@@ -115,6 +117,8 @@ function withAbsences(before: CapturedConfiguration, found: CapturedConfiguratio
     return from === undefined ? table : { ...table, since: from };
   });
   const present = new Set(found.tables.map(({ oid }) => oid));
-  const left = [...(before.left ?? []), ...before.tables.map(({ oid }) => ({ oid, since }))].filter(({ oid }) => !present.has(oid));
+  const remembered = new Set((before.left ?? []).map(({ oid }) => oid));
+  const leaving = before.tables.filter(({ oid }) => !remembered.has(oid)).map(({ oid }) => ({ oid, since }));
+  const left = [...(before.left ?? []), ...leaving].filter(({ oid }) => !present.has(oid));
   return { ...found, absent, ...(left.length === 0 ? {} : { left: left.slice(-maxLeft) }) };
 }

@@ -42,7 +42,7 @@ function sealUnlogged(parts: CaptureParts, { rewrite, objects }: DdlMessage, at:
     const table = relation === undefined ? undefined : parts.progress.tables.get(relation);
     if (table === undefined) continue;
     const from = parts.progress.proven ?? formatLsn(parts.progress.position.lsn);
-    sealTableGap(parts, { schema: table.schema, table: table.table, oid: relation, problem: 'Unlogged', from }, at);
+    sealTableGap(parts, { schema: table.schema, table: table.table, oid: table.oid, problem: 'Unlogged', from }, at);
   }
 }
 

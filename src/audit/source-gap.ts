@@ -118,6 +118,8 @@ function lossMembers({ sealed, facts, reason, missed, state, outlook }: LossSaid
     id: gapId(state),
     missed,
     reason,
+    // Tables that were broken already are part of it: what of them was captured is proven up to here only.
+    ...(missed && sealed.proven !== undefined ? { proven: sealed.proven } : {}),
     ...(missed ? outlook : {}),
     scope: 'source',
     ...(facts.slot === undefined ? {} : { slot: facts.slot.health }),

@@ -25,6 +25,7 @@ export type InstallationProblem = 'FunctionReplaced' | 'EventTriggerMissing' | '
 export interface MendedCoverage {
   readonly schema?: string;
   readonly table?: string;
+  readonly oid?: number;
   readonly problem: CoverageProblem | InstallationProblem;
 }
 

@@ -75,7 +75,7 @@ export function createAuditDatabase(parts: AuditDatabaseParts): AuditDatabase {
     openSnapshot: (origin, { atSlotStart }, signal) => snapshots.open(nameOf(origin), atSlotStart, signal),
     dropSnapshot: () => snapshots.drop(),
     emitConfiguration: (origin, settings, mended, signal) =>
-      run('writing the configuration into the WAL', signal, (query) => coverage.emitConfiguration(query, { name: nameOf(origin), settings, mended }), true),
+      coverage.emitConfiguration((action) => run('writing the configuration into the WAL', signal, action, true), { name: nameOf(origin), settings, mended }),
     emitMarker: (origin, nonce, signal) => run('writing a marker into the WAL', signal, (query) => coverage.emitMarker(query, nameOf(origin), nonce)),
     serverLog: (settings) => createServerLog(settings, facts.database),
     decoder: createDecoder,

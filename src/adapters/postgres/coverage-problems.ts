@@ -34,11 +34,19 @@ function mendableProblems(table: CatalogTable, settings: AuditSettings): readonl
 export function brokenCoverage({ tables }: AuditCatalog, settings: AuditSettings): readonly MendedCoverage[] {
   return tables.flatMap((table): readonly MendedCoverage[] => {
     // For a log that says it was audited, as after a restored disk, it is a gap.
-    if (!table.recorded) return table.declared && obstacle(table, settings) === undefined ? [{ schema: table.schema, table: table.table, problem: 'NotRecorded' }] : [];
+    if (!table.recorded) return table.declared && obstacle(table, settings) === undefined ? [{ schema: table.schema, table: table.table, oid: table.oid, problem: 'NotRecorded' }] : [];
     const stands = obstacle(table, settings);
     const problems = stands === undefined || stands === 'NotOwner' ? mendableProblems(table, settings) : [stands];
-    return problems.map((problem) => ({ schema: table.schema, table: table.table, problem }));
+    return problems.map((problem) => ({ schema: table.schema, table: table.table, oid: table.oid, problem }));
   });
+}
+
+/** What went away after it was looked at and came back with what we installed: its rows are others, and nothing says why. */
+export function interruptedMeanwhile({ tables }: AuditCatalog, unsaid: readonly MendedCoverage[]): readonly MendedCoverage[] {
+  const told = new Set(unsaid.map(({ oid }) => oid));
+  return tables.flatMap(({ oid, schema, table, recordedPieces, pieces }) =>
+    recordedPieces === null || recordedPieces === '' || recordedPieces === pieces || told.has(oid) ? [] : [{ schema, table, oid, problem: 'Interrupted' as const }],
+  );
 }
 
 export function standsComplete({ tables }: AuditCatalog, settings: AuditSettings): boolean {
@@ -76,9 +84,11 @@ interface Configured {
 }
 
 export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings, eventTriggers, proof }: Configured): CaptureConfiguration {
-  const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
+  // A table that appeared after the installation is not in the publication yet, whatever its name: the next look installs it.
+  const missing = (table: CatalogTable) => obstacle(table, settings) ?? (table.recorded ? undefined : 'NotPublished');
+  const captured = catalog.tables.filter((table) => missing(table) === undefined);
   const left = catalog.tables.flatMap((table) => {
-    const problem = obstacle(table, settings);
+    const problem = missing(table);
     return problem === undefined ? [] : [{ schema: table.schema, table: table.table, problem }];
   });
   return {

@@ -2,7 +2,7 @@
 import { formatLsn, type Lsn, parseLsn } from '../../model/branded.ts';
 import { auditedClaimsSetting, type ClaimsConfiguration } from '../../model/claims.ts';
 import type { EnvironmentReport, MendedCoverage } from '../../ports/audit-coverage.ts';
-import type { CoverageLook } from '../../ports/audit-database.ts';
+import type { CaptureConfiguration, CoverageLook } from '../../ports/audit-database.ts';
 import type { AuditSettings } from '../../ports/audit-settings.ts';
 import { readCatalog } from './audit-catalog.ts';
 import { catalogFingerprint } from './catalog-fingerprint.ts';
@@ -13,11 +13,12 @@ import { isInstalled } from './install-audit.ts';
 import { readProof } from './message-proof.ts';
 import { quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
+import { forgetUnsaid } from './unsaid.ts';
 
 export interface Coverage {
   look(query: RunQuery, name: string, settings: AuditSettings): Promise<CoverageLook>;
   reportEnvironment(query: RunQuery, name: string, extent: 'Changes' | 'Whole'): Promise<EnvironmentReport | undefined>;
-  emitConfiguration(query: RunQuery, what: ConfigurationToEmit): Promise<void>;
+  emitConfiguration(transaction: Transaction, what: ConfigurationToEmit): Promise<void>;
   emitMarker(query: RunQuery, name: string, nonce: string): Promise<void>;
 }
 
@@ -27,13 +28,21 @@ interface ConfigurationToEmit {
   readonly mended: readonly MendedCoverage[];
 }
 
+type Transaction = <T>(action: (query: RunQuery) => Promise<T>) => Promise<T>;
+
+/** OIDs of the tables of a configuration in the WAL. */
+type EmittedConfiguration = string;
+
 /** What the last looks saw, by capture. It is lost with the process: the log remembers what it needs in its source state. */
 interface Seen {
-  /** End of the WAL before a look that found all of it standing. */
+  /** End of the WAL before a look that found all of it standing, and in the WAL: a table that nobody was told of yet is not covered. */
   proven?: Lsn;
   environmentAt?: Lsn;
+  emitted?: EmittedConfiguration;
   look?: { readonly fingerprint: string; readonly settings: AuditSettings; readonly found: CoverageLook };
 }
+
+const emit = (query: RunQuery, body: unknown) => query('select rowseal.emit($1)', [JSON.stringify(body)]);
 
 export function createCoverage({ claims }: { readonly claims: ClaimsConfiguration }): Coverage {
   const seenOf = new Map<string, Seen>();
@@ -42,22 +51,13 @@ export function createCoverage({ claims }: { readonly claims: ClaimsConfiguratio
     seenOf.set(name, known);
     return known;
   };
-  const emit = (query: RunQuery, body: unknown) => query('select rowseal.emit($1)', [JSON.stringify(body)]);
   const provenAt = (name: string): string | null => {
     const { proven } = seen(name);
     return proven === undefined ? null : formatLsn(proven);
   };
 
   return {
-    look: async (query, name, settings) => {
-      const now = await walEnd(query);
-      const fingerprint = await catalogFingerprint(query);
-      const last = seen(name).look;
-      const unchanged = last?.fingerprint === fingerprint && last.settings === settings && last.found.configuration !== undefined;
-      const found = unchanged ? last.found : await lookAtCatalog(query, { name, settings, claims });
-      Object.assign(seen(name), { look: { fingerprint, settings, found }, ...(found.configuration === undefined ? {} : { proven: now }) });
-      return found;
-    },
+    look: (query, name, settings) => lookAgain(query, { name, settings, claims }, seen(name)),
     reportEnvironment: async (query, name, extent) => {
       const now = await walEnd(query);
       const [right] = await query<{ superuser: boolean }>('select rolsuper as superuser from pg_roles where rolname = current_user');
@@ -66,17 +66,10 @@ export function createCoverage({ claims }: { readonly claims: ClaimsConfiguratio
       seen(name).environmentAt = now;
       return report;
     },
-    emitConfiguration: async (query, { name, settings, mended }) => {
-      // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
-      const before = await readCatalog(query, name, settings);
-      for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in access share mode`);
-      const configuration = configurationOf(await readCatalog(query, name, settings), {
-        claimsSetting: auditedClaimsSetting(claims),
-        settings,
-        eventTriggers: await eventTriggersStand(query),
-        proof: await readProof(query),
-      });
-      await emit(query, ['g', name, configuration, mended, provenAt(name)]);
+    emitConfiguration: async (transaction, what) => {
+      const emitted = await transaction((query) => emitConfiguration(query, { ...what, claims, proven: provenAt(what.name) }));
+      // Only what is committed counts.
+      seen(what.name).emitted = emitted;
     },
     emitMarker: async (query, name, nonce) => {
       await emit(query, ['m', name, nonce, provenAt(name)]);
@@ -84,10 +77,47 @@ export function createCoverage({ claims }: { readonly claims: ClaimsConfiguratio
   };
 }
 
+interface Emitting extends ConfigurationToEmit {
+  readonly claims: ClaimsConfiguration;
+  readonly proven: string | null;
+}
+
+async function emitConfiguration(query: RunQuery, { name, settings, mended, claims, proven }: Emitting): Promise<EmittedConfiguration> {
+  // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
+  const before = await readCatalog(query, name, settings);
+  for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in access share mode`);
+  const configuration = configurationOf(await readCatalog(query, name, settings), {
+    claimsSetting: auditedClaimsSetting(claims),
+    settings,
+    eventTriggers: await eventTriggersStand(query),
+    proof: await readProof(query),
+  });
+  await emit(query, ['g', name, configuration, mended, proven]);
+  await forgetUnsaid(query, name);
+  return tablesOf(configuration);
+}
+
+function tablesOf({ tables }: CaptureConfiguration): EmittedConfiguration {
+  return tables.map(({ oid }) => oid).join(' ');
+}
+
 interface Looking {
   readonly name: string;
   readonly settings: AuditSettings;
   readonly claims: ClaimsConfiguration;
+}
+
+/** Reads the catalog only where it is another one than at the last look. */
+async function lookAgain(query: RunQuery, looking: Looking, seen: Seen): Promise<CoverageLook> {
+  const now = await walEnd(query);
+  const fingerprint = await catalogFingerprint(query);
+  const { settings } = looking;
+  const last = seen.look;
+  const unchanged = last?.fingerprint === fingerprint && last.settings === settings && last.found.configuration !== undefined;
+  const found = unchanged ? last.found : await lookAtCatalog(query, looking);
+  seen.look = { fingerprint, settings, found };
+  if (found.configuration !== undefined && tablesOf(found.configuration) === seen.emitted) seen.proven = now;
+  return found;
 }
 
 async function lookAtCatalog(query: RunQuery, { name, settings, claims }: Looking): Promise<CoverageLook> {

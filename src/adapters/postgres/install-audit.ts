@@ -6,7 +6,7 @@ import { type AuditCatalog, type CatalogTable, publishesAllSql, readCatalog } fr
 import { policyDdlObjects } from './audit-functions.ts';
 import { bornPartitionObjects } from './born-partitions.ts';
 import { rememberColumns } from './column-catalog.ts';
-import { brokenCoverage, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
+import { brokenCoverage, interruptedMeanwhile, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
 import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
 import { grantObjects, type Installable, installable, restoreMessages, revokeMessages } from './message-proof.ts';
 import { asCreatedSql } from './own-functions.ts';
@@ -14,6 +14,7 @@ import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
 import { advisoryLockParts } from './session-start.ts';
 import { type StatementFunctions, statementTriggersSql } from './statement-functions.ts';
+import { forgetUnsaid, keepUnsaid, readUnsaid } from './unsaid.ts';
 
 export interface AuditInstallation {
   /** Of slot and publication. */
@@ -35,34 +36,40 @@ const hmacBlockBytes = 64;
 type Step = <T>(action: (query: RunQuery) => Promise<T>) => Promise<T>;
 
 /**
- * Returns what had been installed and was found broken. Each table is changed in a transaction of its own: holding the lock on one
+ * Returns what had been installed and was found broken, and was not said in the WAL yet. Each table is changed in a transaction of its own: holding the lock on one
  * while waiting for the next would make deadlocks with writers, of which they might be the victims. If we die between two steps,
  * the next installation does the rest. Throws what the statements throw.
  */
 export async function installAudit(step: Step, installation: AuditInstallation): Promise<readonly MendedCoverage[]> {
   const { name, settings } = installation;
-  const broken = await step((query) => installObjects(query, installation));
-  const found = await step((query) => readCatalog(query, name, settings));
+  await step(async (query) => keepUnsaid(query, name, await installObjects(query, installation)));
+  const found = await step(async (query) => {
+    const catalog = await readCatalog(query, name, settings);
+    await keepUnsaid(query, name, brokenCoverage(catalog, settings));
+    return catalog;
+  });
   const captured = found.tables.filter((table) => obstacle(table, settings) === undefined);
   for (const table of captured) if (isIncomplete(table, settings)) await step((query) => installTable(query, table, settings));
-  await step(async (query) => {
+  return step(async (query) => {
     await installPublication(query, captured, name);
-    await record(query, await readCatalog(query, name, settings), installation);
+    const standing = await readCatalog(query, name, settings);
+    await keepUnsaid(query, name, interruptedMeanwhile(standing, await readUnsaid(query, name)));
+    await record(query, standing, installation);
+    return readUnsaid(query, name);
   });
-  return [...broken, ...brokenCoverage(found, settings)];
 }
 
 /** Whether installing would change nothing. */
 export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name, settings, claims }: Omit<AuditInstallation, 'newKey'>): Promise<boolean> {
   if ((await brokenObjects(query, await installable(query, claims, eventObjectsOf))) !== undefined || !standsComplete(catalog, settings)) return false;
   const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
-  const [row] = await query<{ recorded: number; published: number; there: boolean }>(
+  const [row] = await query<{ recorded: number; published: number; there: boolean; unsaid: boolean }>(
     `select (select count(*)::int from rowseal.audited where capture = $1) as recorded,
             (select count(*)::int from pg_publication p join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1) as published,
-            exists (select from pg_publication where pubname = $1) as there`,
+            exists (select from pg_publication where pubname = $1) as there, exists (select from rowseal.audit_unsaid where capture = $1) as unsaid`,
     [name],
   );
-  return row?.there === true && row.recorded === captured.length && row.published === captured.filter((table) => table.declared).length;
+  return row?.there === true && !row.unsaid && row.recorded === captured.length && row.published === captured.filter((table) => table.declared).length;
 }
 
 interface ObjectsState {
@@ -192,6 +199,7 @@ export async function removeAudit(query: RunQuery, name: string): Promise<void> 
   await query('delete from rowseal.audited where capture = $1', [name]);
   await query('delete from rowseal.audit_environment where capture = $1', [name]);
   await query('delete from rowseal.audited_column where capture = $1', [name]);
+  await forgetUnsaid(query, name);
   const [left] = await query<{ captures: boolean }>('select exists (select from rowseal.audited) as captures');
   if (left?.captures === true || !there.superuser) return;
   // With the last capture nobody reads what they say.

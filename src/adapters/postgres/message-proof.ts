@@ -4,6 +4,7 @@ import type { ClaimsConfiguration } from '../../model/claims.ts';
 import { auditObjects } from './audit-functions.ts';
 import { auditedColumnTableSql } from './column-catalog.ts';
 import { environmentTableSql } from './environment.ts';
+import { unsaidTableSql } from './unsaid.ts';
 import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
@@ -42,7 +43,7 @@ export async function installable(query: RunQuery, claims: ClaimsConfiguration, 
     closes: superuser ? 'Nested' : 'Always',
     encoding: row?.encoding ?? 'UTF8',
   };
-  const objects = [...auditObjects(functions), ...environmentTableSql, ...auditedColumnTableSql];
+  const objects = [...auditObjects(functions), ...environmentTableSql, ...auditedColumnTableSql, ...unsaidTableSql];
   const eventObjects = eventObjectsOf(functions);
   const version = `rowseal audit ${createHash('sha256').update([...objects, ...eventObjects].join('\n')).digest('hex')}`;
   return { functions, superuser, objects, eventObjects, version };
