@@ -1,5 +1,5 @@
 // What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
-import { formatLsn } from '../model/branded.ts';
+import { formatLsn, parseLsn } from '../model/branded.ts';
 import { canonical, unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type MessageAt, type Transaction } from './capture-parts.ts';
 import { capturedConfiguration } from './captured-configuration.ts';
@@ -39,12 +39,16 @@ export function applyMessage(parts: CaptureParts, event: EventOf<'message'>, tra
   else if (!isSealed(transaction)) settle(parts, read, { lsn: event.lsn, transaction });
 }
 
-/** Without a proof of its own: believed while nobody but us may write messages, which counts from the place where that was said. */
-function readPlain({ progress, readStatement }: CaptureParts, { content }: EventOf<'message'>): StatementMessage | ForgeryReason | undefined {
+/**
+ * Without a proof of its own: believed while nobody but us may write messages, which counts from the place where that was said. What was
+ * written before may be committed long after: a prepared transaction keeps it.
+ */
+function readPlain({ progress, readStatement }: CaptureParts, { content, lsn }: EventOf<'message'>): StatementMessage | ForgeryReason | undefined {
   const configuration = capturedConfiguration(progress.configuration);
   // Before the first configuration it is another capture's affair.
   if (configuration === undefined) return undefined;
-  return configuration.proof === 'Privilege' ? (readStatement(content) ?? 'Malformed') : 'Unproven';
+  const early = progress.plainSince !== undefined && lsn <= parseLsn(progress.plainSince);
+  return configuration.proof === 'Privilege' && !early ? (readStatement(content) ?? 'Malformed') : 'Unproven';
 }
 
 export function addForgery(parts: CaptureParts, { event, reason }: { readonly event: EventOf<'message'>; readonly reason: ForgeryReason }, transaction: Transaction): void {
@@ -79,7 +83,7 @@ function setProof(parts: CaptureParts, proof: 'Privilege' | 'Hmac', at: MessageA
   if (configuration === undefined || configuration.proof === proof) return;
   const next = { ...configuration, proof };
   addEntry(parts, { type: 'audit.config', actor: unattributed, extra: { configuration: canonical(next) } }, at);
-  progress.update({ configuration: next });
+  progress.update({ configuration: next, ...(proof === 'Privilege' ? { plainSince: formatLsn(at.lsn) } : {}) });
 }
 
 function setMarker({ progress }: CaptureParts, { nonce, proven }: Extract<Message, { kind: 'marker' }>, { transaction }: MessageAt): void {

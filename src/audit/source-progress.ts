@@ -45,6 +45,10 @@ export class SourceProgress {
     return this.#state.proven;
   }
 
+  get plainSince(): string | undefined {
+    return this.#state.plainSince;
+  }
+
   /** How the policy digests in force are known. */
   get policyEvidence(): 'wal' | 'polled' {
     return this.#evidence;

@@ -44,6 +44,7 @@ function sourceOf(name: string, plain: Record<string, unknown>): SourceState {
     policies: textsOf(plain['policies']),
     ...(plain['environment'] === undefined ? {} : { environment: textOf(plain['environment']) }),
     ...(plain['proven'] === undefined ? {} : { proven: textOf(plain['proven']) }),
+    ...(plain['plainSince'] === undefined ? {} : { plainSince: textOf(plain['plainSince']) }),
     configuration: plain['configuration'],
     ...(plain['lineage'] === undefined ? {} : { lineage: lineageOf(recordOf(plain['lineage'])) }),
     ...(plain['connection'] === undefined ? {} : { connection: connectionOf(recordOf(plain['connection'])) }),

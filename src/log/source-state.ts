@@ -47,6 +47,8 @@ export interface SourceState {
   readonly environment?: string;
   /** End of the WAL, in PostgreSQL's text form, up to which the coverage of all captured tables is proven. */
   readonly proven?: string;
+  /** Where in the WAL, in PostgreSQL's text form, it was said last that nobody but us may write messages: none from before it is believed without an HMAC. */
+  readonly plainSince?: string;
   /** The audited tables and operations in force at the position, as the capture wrote them. */
   readonly configuration: unknown;
   /** Of the server that was read last; absent in states of older versions. */

@@ -27,7 +27,7 @@ export interface ActorWorldOptions {
 }
 
 export async function startActorWorld({ major, schema, settings, claims, beforeStart }: ActorWorldOptions): Promise<ActorWorld> {
-  const server = await startPostgres({ installation: installationOf(major) });
+  const server = await startPostgres({ installation: installationOf(major), settings: ['max_prepared_transactions = 4'] });
   const admin = await connected(server.uri());
   await admin.query(schema);
   const writer = createMemoryWriter();

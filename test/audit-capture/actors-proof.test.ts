@@ -41,6 +41,18 @@ describe.each([15, 18] as const)('proof of messages on PostgreSQL %s', (major) =
     await until('the proof by privilege', async () => (await world.proof()) === 'Privilege');
   });
 
+  it('does not believe what was written while others could, and is committed when they cannot any more', async () => {
+    await world.admin.query(eachFunction('grant execute on function % to app'));
+    await app.query('begin');
+    // Within the statement, so that its row would belong to the forged one.
+    await app.query(`insert into a select 20, (${forged('a')})::text`);
+    await app.query(`prepare transaction 'late'`);
+    await world.admin.query(eachFunction('revoke execute on function % from app'));
+    await until('the proof by privilege', async () => (await world.proof()) === 'Privilege');
+    const entries = await world.entriesOf(world.admin, `commit prepared 'late'`);
+    expect(entries.map((entry) => (entry['forgery'] as { reason?: string } | undefined)?.reason ?? actorOf(entry)['user'])).toEqual(['Unproven', 'app']);
+  });
+
   it('mends a GRANT to everybody, and relies on the privilege again', async () => {
     await world.admin.query(eachFunction('grant execute on function % to public'));
     await until('the proof by privilege', async () => (await world.proof()) === 'Privilege');

@@ -111,6 +111,7 @@ describe('a journal object', () => {
       marker,
       environment: 'sha256:e',
       proven: '0/16B3748',
+      plainSince: '0/16B3700',
       lineage: { timeline: 2, past: [{ timeline: 1, end: lsn(0x1_000n) }] },
       connection: { name: 'shop/db', turn: 2 },
       gaps: { '*': 'source#2', '16384': 'source#1/0/1/16384' },

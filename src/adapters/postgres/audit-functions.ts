@@ -1,4 +1,5 @@
 // SQL of the capture's tables and functions; what they write into the WAL carries an HMAC under a key that only their owner reads (DESIGN §5, Who).
+import { quoteLiteral } from './quote.ts';
 import { hmacMessageSql, type StatementFunctions, statementObjects } from './statement-functions.ts';
 
 /** Tables and functions, in the order of their creation; each statement may be repeated. */
@@ -7,14 +8,17 @@ export function auditObjects(options: StatementFunctions): readonly string[] {
     `create table if not exists rowseal.audit_key (
      one boolean primary key default true check (one), inner_pad bytea not null, outer_pad bytea not null, claims_setting text not null)`,
     // Since when nobody but us may write messages, and whether that is relied on.
-    `alter table rowseal.audit_key add column if not exists proof text not null default 'Hmac', add column if not exists revoked_at timestamptz`,
-    'alter table rowseal.audit_key enable row level security',
+    unless(hasColumns('audit_key', ['proof', 'revoked_at']), `alter table rowseal.audit_key add column if not exists proof text not null default 'Hmac', add column if not exists revoked_at timestamptz`),
+    unless(isGuarded('audit_key'), 'alter table rowseal.audit_key enable row level security'),
     'revoke all on rowseal.audit_key from public',
     'create table if not exists rowseal.audited (capture text not null, relation oid not null, primary key (capture, relation))',
     // Whether statements say who runs them, whether partitions born below get full before-images, the declared name, where the table itself is declared, and which catalog rows make it captured.
-    `alter table rowseal.audited add column if not exists statements boolean not null default true, add column if not exists full_identity boolean not null default false,
+    unless(
+      hasColumns('audited', ['statements', 'full_identity', 'schema_name', 'table_name', 'pieces']),
+      `alter table rowseal.audited add column if not exists statements boolean not null default true, add column if not exists full_identity boolean not null default false,
      add column if not exists schema_name text, add column if not exists table_name text, add column if not exists pieces text not null default ''`,
-    'alter table rowseal.audited enable row level security',
+    ),
+    unless(isGuarded('audited'), 'alter table rowseal.audited enable row level security'),
     'revoke all on rowseal.audited from public',
     `create or replace function rowseal.emit(body pg_catalog.text) returns pg_catalog.void language plpgsql security definer as $rowseal$
 declare ipad pg_catalog.bytea; opad pg_catalog.bytea; message pg_catalog.bytea; position pg_catalog.pg_lsn;
@@ -42,6 +46,20 @@ set search_path = pg_catalog, pg_temp as $rowseal$ select rowseal.emit_policy_di
     ),
     ...statementObjects(options),
   ];
+}
+
+/** Our tables are read in users' transactions: an ALTER TABLE that changes nothing would wait for all of these, and new ones for it. */
+function unless(condition: string, statement: string): string {
+  return `do $once$ begin if not (${condition}) then ${statement}; end if; end $once$`;
+}
+
+function hasColumns(table: string, columns: readonly string[]): string {
+  const names = columns.map((column) => quoteLiteral(column)).join(', ');
+  return `select count(*) = ${columns.length} from pg_catalog.pg_attribute where attrelid = 'rowseal.${table}'::pg_catalog.regclass and attname in (${names}) and not attisdropped`;
+}
+
+function isGuarded(table: string): string {
+  return `select relrowsecurity from pg_catalog.pg_class where oid = 'rowseal.${table}'::pg_catalog.regclass`;
 }
 
 /**
