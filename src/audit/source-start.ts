@@ -50,7 +50,7 @@ interface FirstStart {
 /** If we die between slot and seal, nothing was promised, and the restart makes the slot anew. */
 async function firstStart(parts: SourceParts, { source, read, replaced, facts, settings }: FirstStart, signal: AbortSignal): Promise<SourceState> {
   const lsn = await parts.database.recreateSlot(parts.writer.origin, signal);
-  const found = settings.tables.some((table) => table.baseline === true) ? (await parts.database.look(parts.writer.origin, settings, signal)).configuration : undefined;
+  const found = settings.tables.some((table) => table.baseline === true) ? (await parts.database.look(parts.writer.origin, settings, signal)).standing : undefined;
   const state: SourceState = {
     source,
     // Not complete: a transaction whose commit record starts right here is still to come.

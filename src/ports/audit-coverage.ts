@@ -19,7 +19,7 @@ export type CoverageProblem =
 export type ColumnProblem = 'ColumnMissing' | 'ColumnRenamed' | 'ColumnDropped' | 'KeyNotRecorded';
 
 /** Found on the capture itself rather than on a table. `NotRecorded`: the database does not know that a declared table is audited; mostly it is new. */
-export type InstallationProblem = 'FunctionReplaced' | 'EventTriggerMissing' | 'NotRecorded';
+export type InstallationProblem = 'FunctionReplaced' | 'RightsTaken' | 'EventTriggerMissing' | 'NotRecorded';
 
 /** Coverage that was found broken and mended: what happened before is not known. Without a table it is about the whole capture. */
 export interface MendedCoverage {

@@ -50,8 +50,10 @@ export interface CaptureConfiguration {
 
 /** What a look at the catalog found. */
 export interface CoverageLook {
-  /** What is in force; undefined where `install` has something to install or mend. */
+  /** What is in force; undefined where `install` has something to install or mend, or the WAL is still to be told of what was. */
   readonly configuration: CaptureConfiguration | undefined;
+  /** What stands in the database, told or not; left out where something is missing. */
+  readonly standing?: CaptureConfiguration;
   /** Every declared table and partition, whether captured or not. */
   readonly tables: readonly TableCoverage[];
   /** Whether DDL is told by event triggers, in its own transaction; else only comparisons find it. */

@@ -169,4 +169,13 @@ describe.each(supportedMajors)('coverage on PostgreSQL %s', (major) => {
     await captured('t', 900);
     expect(gaps()).toEqual([]);
   });
+
+  it.each(['revoke usage on schema rowseal from public', 'revoke execute on function rowseal.open(oid, text, name) from public'])('gives back what statements need: %s', async (revoke) => {
+    await started(['t', 'u']);
+    await admin.query(`do $$ begin create role worker; exception when duplicate_object then null; end $$; grant insert on t to worker`);
+    await admin.query(revoke);
+    await until('a write by a plain role', () => admin.query(`begin; set local role worker; insert into t values (910); commit`).then(() => true, async () => (await admin.query('rollback'), false)));
+    await until('what was taken', () => entries('audit.config').find((entry) => JSON.stringify(entry['coverage'] ?? '').includes('RightsTaken')));
+    expect((await until('the row', () => rowOf(910)))['actor']).toMatchObject({ role: 'worker' });
+  });
 });

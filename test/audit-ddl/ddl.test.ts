@@ -112,7 +112,7 @@ describe.each(supportedMajors)('DDL on PostgreSQL %s', (major) => {
     await admin.query(`alter system set work_mem = '5MB'`);
     const role = await sealed('the role', (ddl) => ddl.kind === 'role' && ddl.name === 'auditor');
     expect(role).toMatchObject({ actor: { unattributed: true }, ddl: { evidence: 'polled', after: { rolcanlogin: true, rolsuper: false }, range: { from: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/) } } });
-    expect(ddlOf(await sealed('the membership', (ddl) => ddl.kind === 'membership' && ddl.name === 'tenant → auditor'))?.before).toBeUndefined();
+    expect(ddlOf(await sealed('the membership', (ddl) => ddl.kind === 'membership' && ddl.name === 'tenant -> auditor'))?.before).toBeUndefined();
     expect(ddlOf(await sealed('the setting', (ddl) => ddl.kind === 'setting' && ddl.name === 'search_path for role auditor'))?.after).toBe('x');
     expect(ddlOf(await sealed('the secret setting', (ddl) => ddl.name === 'app.token for role auditor'))?.after).toMatch(/^keyed:/);
     expect(ddlOf(await sealed('the server setting', (ddl) => ddl.kind === 'server setting' && ddl.name === 'work_mem'))?.after).toBe('5MB');

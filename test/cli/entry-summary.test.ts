@@ -10,7 +10,7 @@ describe('the summary of an entry', () => {
   it.each([
     [entry('ddl', { ddl: { command: 'ALTER TABLE', total: 3, objects: [{ type: 'table', identity: 'public.t' }] } }), 'ALTER TABLE (table public.t) +2'],
     [entry('ddl', { ddl: { command: 'DROP TRIGGER', total: 1, objects: [{ type: 'trigger', identity: 'x on public.t' }], triggersLost: ['public.t'] } }), 'DROP TRIGGER (trigger x on public.t) our triggers are gone'],
-    [entry('ddl', { ddl: { kind: 'membership', name: 'tenant → app', evidence: 'polled' } }), 'membership tenant → app'],
+    [entry('ddl', { ddl: { kind: 'membership', name: 'tenant -> app', evidence: 'polled' } }), 'membership tenant -> app'],
     [entry('gap', { gap: { problem: 'NotPublished', scope: 'table', from: '0/1', to: '0/2' } }), 'NotPublished of the table 0/1–0/2'],
     [entry('gap', { gap: { reason: 'SlotMissing', scope: 'source', from: { lsn: '0/1' } } }), 'SlotMissing of the source'],
     [entry('gap.reconciled', { gap: { operation: 'update', ids: ['x'] } }), 'update'],

@@ -64,7 +64,7 @@ test('a tenant acts under a token, writes, and the log keeps the change but no t
     const { stdout } = await rowseal(['log', workspace.log, '-o', 'jsonl']);
     const update = stdout.split('\n').find((line) => line.includes('"row.update"'));
     expect(update).toBeDefined();
-    expect(JSON.parse(update ?? '')).toMatchObject({ actor: { user: 'app', claimsVerified: false }, change: { after: { item: 'signed' } } });
+    expect(JSON.parse(update ?? '')).toMatchObject({ actor: { user: 'app', claimsVerified: true }, change: { after: { item: 'signed' } } });
     expect(stdout).not.toContain('rs1.');
   });
 });

@@ -98,7 +98,7 @@ export class DurableFiles {
   /** A folder with what is in it. */
   async removeFolder(path: string): Promise<void> {
     this.#known.delete(path);
-    await files.rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+    await files.rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 }).catch((error: unknown) => {
       throw storageError(error, 'remove a temporary folder', this.#location);
     });
   }

@@ -84,8 +84,11 @@ interface Configured {
 }
 
 export function configurationOf(catalog: AuditCatalog, { claimsSetting, settings, eventTriggers, proof }: Configured): CaptureConfiguration {
-  // A table that appeared after the installation is not in the publication yet, whatever its name: the next look installs it.
-  const missing = (table: CatalogTable) => obstacle(table, settings) ?? (table.recorded ? undefined : 'NotPublished');
+  // A table that appeared after the installation is not in the publication yet, whatever its name: the next look installs it. A
+  // partition is captured through what it is a part of, from its first row on.
+  const recorded = new Set(catalog.tables.flatMap(({ oid, recorded: known }) => (known ? [oid] : [])));
+  const published = (table: CatalogTable) => table.recorded || (!table.declared && table.ancestors.some((ancestor) => recorded.has(ancestor)));
+  const missing = (table: CatalogTable) => obstacle(table, settings) ?? (published(table) ? undefined : 'NotPublished');
   const captured = catalog.tables.filter((table) => missing(table) === undefined);
   const left = catalog.tables.flatMap((table) => {
     const problem = missing(table);

@@ -9,7 +9,7 @@ import { catalogFingerprint } from './catalog-fingerprint.ts';
 import { configurationOf, coverageOf, obstacle } from './coverage-problems.ts';
 import { ddlTriggersStandSql } from './ddl-functions.ts';
 import { lookAtEnvironment } from './environment.ts';
-import { isInstalled } from './install-audit.ts';
+import { installationState } from './install-audit.ts';
 import { readProof } from './message-proof.ts';
 import { quoteTable } from './quote.ts';
 import type { RunQuery } from './run-query.ts';
@@ -83,9 +83,10 @@ interface Emitting extends ConfigurationToEmit {
 }
 
 async function emitConfiguration(query: RunQuery, { name, settings, mended, claims, proven }: Emitting): Promise<EmittedConfiguration> {
-  // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit.
+  // Policy changes take ACCESS EXCLUSIVE: under this lock none can commit between our reading and our commit; nor can a partition be attached or
+  // detached under the stronger one, which holds no writer up.
   const before = await readCatalog(query, name, settings);
-  for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in access share mode`);
+  for (const table of before.tables) if (obstacle(table, settings) === undefined) await query(`lock table only ${quoteTable(table)} in ${table.kind === 'p' && table.owned ? 'share update exclusive' : 'access share'} mode`);
   const configuration = configurationOf(await readCatalog(query, name, settings), {
     claimsSetting: auditedClaimsSetting(claims),
     settings,
@@ -122,10 +123,12 @@ async function lookAgain(query: RunQuery, looking: Looking, seen: Seen): Promise
 
 async function lookAtCatalog(query: RunQuery, { name, settings, claims }: Looking): Promise<CoverageLook> {
   const catalog = await readCatalog(query, name, settings);
-  const complete = await isInstalled(query, catalog, { name, settings, claims });
+  const state = await installationState(query, catalog, { name, settings, claims });
   const eventTriggers = await eventTriggersStand(query);
+  const standing = state === 'Incomplete' ? undefined : configurationOf(catalog, { claimsSetting: auditedClaimsSetting(claims), settings, eventTriggers, proof: await readProof(query) });
   return {
-    configuration: complete ? configurationOf(catalog, { claimsSetting: auditedClaimsSetting(claims), settings, eventTriggers, proof: await readProof(query) }) : undefined,
+    configuration: state === 'Complete' ? standing : undefined,
+    ...(standing === undefined ? {} : { standing }),
     tables: coverageOf(catalog, settings),
     eventTriggers,
   };

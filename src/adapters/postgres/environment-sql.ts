@@ -25,7 +25,7 @@ export function environmentSql({ superuser }: Readable): string {
     : '';
   const parts = [
     `select 'role', r.rolname::text, to_jsonb(r) - 'oid' - 'rolname' - 'rolpassword' - 'rolconfig' ${password} from pg_roles r where ${notProbe('r.rolname')}`,
-    `select 'membership', quote_ident(g.rolname) || ' → ' || quote_ident(m.rolname), jsonb_agg(to_jsonb(x) - 'oid' - 'roleid' - 'member' - 'grantor' order by (to_jsonb(x) - 'oid' - 'grantor')::text)
+    `select 'membership', quote_ident(g.rolname) || ' -> ' || quote_ident(m.rolname), jsonb_agg(to_jsonb(x) - 'oid' - 'roleid' - 'member' - 'grantor' order by (to_jsonb(x) - 'oid' - 'grantor')::text)
        from pg_auth_members x join pg_roles g on g.oid = x.roleid join pg_roles m on m.oid = x.member where ${notProbe('m.rolname')} group by g.rolname, m.rolname`,
     `select 'setting', concat_ws(' ', s.name, case when x.setdatabase <> 0 then 'in database ' || quote_ident(d.datname) end, case when x.setrole <> 0 then 'for role ' || quote_ident(r.rolname) end), ${settingValue('s.name', 's.value')}
        from pg_db_role_setting x left join pg_roles r on r.oid = x.setrole left join pg_database d on d.oid = x.setdatabase,

@@ -8,7 +8,7 @@ import { bornPartitionObjects } from './born-partitions.ts';
 import { rememberColumns } from './column-catalog.ts';
 import { brokenCoverage, interruptedMeanwhile, needsFullIdentity, obstacle, standsComplete } from './coverage-problems.ts';
 import { ddlObjects, ddlTriggersStandSql } from './ddl-functions.ts';
-import { grantObjects, type Installable, installable, restoreMessages, revokeMessages } from './message-proof.ts';
+import { grantObjects, type Installable, installable, restoreMessages, revokeMessages, rightsStandSql } from './message-proof.ts';
 import { asCreatedSql } from './own-functions.ts';
 import { quoteLiteral, quoteName, quoteTable } from './quote.ts';
 import type { RunQuery } from './session.ts';
@@ -59,9 +59,11 @@ export async function installAudit(step: Step, installation: AuditInstallation):
   });
 }
 
-/** Whether installing would change nothing. */
-export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name, settings, claims }: Omit<AuditInstallation, 'newKey'>): Promise<boolean> {
-  if ((await brokenObjects(query, await installable(query, claims, eventObjectsOf))) !== undefined || !standsComplete(catalog, settings)) return false;
+/** `Complete`: installing would change nothing. `Unsaid`: only that the WAL was not told yet what had been broken before. */
+type InstallationState = 'Complete' | 'Unsaid' | 'Incomplete';
+
+export async function installationState(query: RunQuery, catalog: AuditCatalog, { name, settings, claims }: Omit<AuditInstallation, 'newKey'>): Promise<InstallationState> {
+  if ((await brokenObjects(query, await installable(query, claims, eventObjectsOf))) !== undefined || !standsComplete(catalog, settings)) return 'Incomplete';
   const captured = catalog.tables.filter((table) => obstacle(table, settings) === undefined);
   const [row] = await query<{ recorded: number; published: number; there: boolean; unsaid: boolean }>(
     `select (select count(*)::int from rowseal.audited where capture = $1) as recorded,
@@ -69,25 +71,29 @@ export async function isInstalled(query: RunQuery, catalog: AuditCatalog, { name
             exists (select from pg_publication where pubname = $1) as there, exists (select from rowseal.audit_unsaid where capture = $1) as unsaid`,
     [name],
   );
-  return row?.there === true && !row.unsaid && row.recorded === captured.length && row.published === captured.filter((table) => table.declared).length;
+  if (row?.there !== true || row.recorded !== captured.length || row.published !== captured.filter((table) => table.declared).length) return 'Incomplete';
+  return row.unsaid ? 'Unsaid' : 'Complete';
 }
 
 interface ObjectsState {
   readonly version: string | null;
   readonly functions: boolean;
+  /** Whether everybody may call what statements on audited tables call: without that their writes fail. */
+  readonly rights: boolean;
   readonly triggers: boolean;
 }
 
 /** What does not stand as this version installs it; undefined when all does. */
 async function brokenObjects(query: RunQuery, { objects, eventObjects, version, superuser }: Installable): Promise<readonly MendedCoverage[] | undefined> {
   const [state] = await query<ObjectsState>(
-    `select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version, ${asCreatedSql(objects)} as functions,
+    `select obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') as version, ${asCreatedSql(objects)} as functions, ${rightsStandSql} as rights,
        (${ddlTriggersStandSql} and ${asCreatedSql(eventObjects)}) as triggers`,
   );
   // A first installation, or another version's, is no tampering.
   if (state === undefined || state.version !== version) return [];
   const broken: MendedCoverage[] = [];
   if (!state.functions) broken.push({ problem: 'FunctionReplaced' });
+  if (!state.rights) broken.push({ problem: 'RightsTaken' });
   if (superuser && !state.triggers) broken.push({ problem: 'EventTriggerMissing' });
   return broken.length === 0 ? undefined : broken;
 }

@@ -124,9 +124,13 @@ export async function takeProofStep(query: RunQuery, { step, claims, eventObject
   await query('select rowseal.emit($1)', [JSON.stringify(['p', proof])]);
 }
 
+/** Whether everybody may call what statements on audited tables call. */
+export const rightsStandSql = `coalesce(has_schema_privilege('public', to_regnamespace('rowseal')::oid, 'usage')
+    and has_function_privilege('public', to_regprocedure('rowseal.open(oid, text, name)')::oid, 'execute'), false)`;
+
 async function standsAsInstalled(query: RunQuery, { objects, version }: Installable): Promise<boolean> {
   const [row] = await query<{ stands: boolean }>(
-    `select ${asCreatedSql(objects)} and obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') is not distinct from $1 as stands`,
+    `select ${asCreatedSql(objects)} and ${rightsStandSql} and obj_description(to_regprocedure('rowseal.audit_open()'), 'pg_proc') is not distinct from $1 as stands`,
     [version],
   );
   return row?.stands === true;
