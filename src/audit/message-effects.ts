@@ -1,5 +1,5 @@
 // What our own messages in the WAL bring about: statements, markers, policy digests, the configuration in force. What is not ours is a forgery.
-import { formatLsn, parseLsn } from '../model/branded.ts';
+import { formatLsn } from '../model/branded.ts';
 import { canonical, unattributed } from './actor.ts';
 import { addEntry, type CaptureParts, type EventOf, isSealed, type MessageAt, type Transaction } from './capture-parts.ts';
 import { capturedConfiguration } from './captured-configuration.ts';
@@ -47,7 +47,7 @@ function readPlain({ progress, readStatement }: CaptureParts, { content, lsn }: 
   const configuration = capturedConfiguration(progress.configuration);
   // Before the first configuration it is another capture's affair.
   if (configuration === undefined) return undefined;
-  const early = progress.plainSince !== undefined && lsn <= parseLsn(progress.plainSince);
+  const early = progress.plainSince !== undefined && lsn <= progress.plainSince;
   return configuration.proof === 'Privilege' && !early ? (readStatement(content) ?? 'Malformed') : 'Unproven';
 }
 

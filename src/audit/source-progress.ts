@@ -1,4 +1,5 @@
 // The state of a source while it is read: numbers that change with every row in place, the rest replaced, copied at each cut.
+import { type Lsn, parseLsn } from '../model/branded.ts';
 import type { Lineage, SourcePosition, SourceState } from '../log/source-state.ts';
 import type { ConfiguredTable } from '../ports/audit-database.ts';
 import { capturedConfiguration, configuredTables } from './captured-configuration.ts';
@@ -11,12 +12,14 @@ export class SourceProgress {
   #changes: number;
   #attributed: number;
   #evidence: 'wal' | 'polled';
+  #plainSince: Lsn | undefined;
   #catalogChanges = 0;
 
   constructor(state: SourceState) {
     this.#state = state;
     this.#tables = configuredTables(state.configuration);
     this.#evidence = evidenceOf(state.configuration);
+    this.#plainSince = plainSinceOf(state);
     this.#changes = state.counters.changes;
     this.#attributed = state.counters.attributed;
   }
@@ -45,8 +48,9 @@ export class SourceProgress {
     return this.#state.proven;
   }
 
-  get plainSince(): string | undefined {
-    return this.#state.plainSince;
+  /** Asked for every statement's message. */
+  get plainSince(): Lsn | undefined {
+    return this.#plainSince;
   }
 
   /** How the policy digests in force are known. */
@@ -80,6 +84,7 @@ export class SourceProgress {
   /** Replaces what is named, counters excepted. */
   update(part: Partial<Omit<SourceState, 'counters' | 'source'>>): void {
     this.#state = { ...this.#state, ...part };
+    if ('plainSince' in part) this.#plainSince = plainSinceOf(part);
     if (!('configuration' in part)) return;
     this.#tables = configuredTables(part.configuration);
     this.#evidence = evidenceOf(part.configuration);
@@ -109,6 +114,10 @@ export class SourceProgress {
     const { gaps } = this.#state.counters;
     return { ...this.#state, counters: { changes: this.#changes, attributed: this.#attributed, gaps } };
   }
+}
+
+function plainSinceOf({ plainSince }: Pick<SourceState, 'plainSince'>): Lsn | undefined {
+  return plainSince === undefined ? undefined : parseLsn(plainSince);
 }
 
 function evidenceOf(configuration: unknown): 'wal' | 'polled' {
